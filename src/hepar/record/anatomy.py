@@ -1,0 +1,84 @@
+"""What was outlined: organs on the model's grid, liver, vessels and lesions on the native grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepar.errors import Fault
+from hepar.record.geometry import Geometry
+from hepar.record.notice import Notice
+
+
+class Organ(IntEnum):
+    """Classes of the built-in network and of every label map that hepar hands on."""
+
+    BACKGROUND = 0
+    LIVER = 1
+    """Parenchyma; in `OrganMap.liver` the lesions and vessels inside count too."""
+    LESION = 2
+    SPLEEN = 3
+    KIDNEY = 4
+    AORTA = 5
+    VENA_CAVA = 6
+    PORTAL_VEIN = 7
+    """Portal and splenic vein outside the liver."""
+    GALLBLADDER = 8
+    BOWEL = 9
+    """Stomach, duodenum and bowel."""
+    HEART = 10
+    LUNG = 11
+    HEPATIC_VESSEL = 12
+    """Portal and hepatic veins inside the liver."""
+
+
+@dataclass(frozen=True, eq=False)
+class OrganMap:
+    """Organs of one series on the model's grid (about 3 mm, LPS-aligned).
+
+    labels: uint8 (slice, row, column), values of `Organ`.
+    lesion_score: uint8, 255 times the network's probability of lesion, same grid.
+    """
+
+    labels: NDArray[np.uint8]
+    lesion_score: NDArray[np.uint8]
+    geometry: Geometry
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != self.geometry.shape or self.lesion_score.shape != self.geometry.shape:
+            raise Fault(f"organ map and grid differ: {self.labels.shape}, {self.geometry.shape}")
+
+    @property
+    def liver(self) -> NDArray[np.bool_]:
+        """Parenchyma, lesions and inner vessels."""
+        result: NDArray[np.bool_] = np.isin(self.labels, (Organ.LIVER, Organ.LESION, Organ.HEPATIC_VESSEL))
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """Outlines on the native grid of the reference phase.
+
+    liver: bool (slice, row, column), lesions and inner vessels included.
+    lesions: uint16, 0 or the lesion's id; ids run 1, 2, ... by falling volume.
+    vessels: bool, vessels inside the liver (left out of parenchyma).
+    confidence: one probability per lesion, in order of id.
+    notices: e.g. `liver_cut` when the volume's edge cuts the liver.
+    """
+
+    geometry: Geometry
+    liver: NDArray[np.bool_]
+    lesions: NDArray[np.uint16]
+    vessels: NDArray[np.bool_]
+    confidence: tuple[float, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    def __post_init__(self) -> None:
+        for array in (self.liver, self.lesions, self.vessels):
+            if array.shape != self.geometry.shape:
+                raise Fault(f"outline and grid differ: {array.shape}, {self.geometry.shape}")
+        if int(self.lesions.max(initial=0)) != len(self.confidence):
+            raise Fault(f"{int(self.lesions.max(initial=0))} lesions but {len(self.confidence)} confidences")

@@ -1,0 +1,13 @@
+"""Something a reader of the result must know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Notice:
+    """code: short, stable, for programs (`slices_uneven`). text: one or two sentences for a person, without identity."""
+
+    code: str
+    text: str
