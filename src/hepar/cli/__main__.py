@@ -1,0 +1,3 @@
+from hepar.cli import main
+
+main()

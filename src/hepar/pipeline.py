@@ -1,0 +1,279 @@
+"""One examination, from files to delivered documents, in the order it happens."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import hepar
+from hepar import harmonise, ingest, measure, report, segment
+from hepar.errors import Refused
+from hepar.record import (
+    AlignedPhase,
+    Anatomy,
+    Findings,
+    Notice,
+    OrganMap,
+    Phase,
+    PhaseLabel,
+    Provenance,
+    Skipped,
+    Study,
+)
+from hepar.segment import Engine
+from hepar.settings import Settings
+
+
+class Progress(Protocol):
+    """Told how far a named step is: a fraction 0..1; 1.0 ends the step."""
+
+    def __call__(self, step: str, fraction: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    source: folder, zip or image file. study_uid: which study, where there are several.
+    modality: for formats that carry none. phase_paths: series whose label the user knows, by folder or file.
+    """
+
+    source: Path
+    study_uid: str | None = None
+    modality: str | None = None
+    phase_paths: Mapping[PhaseLabel, Path] = field(default_factory=dict)
+    engine: str = "builtin"
+    with_identity: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """Everything known about one examination before it is written down."""
+
+    study: Study
+    phases: tuple[Phase, ...]
+    aligned: tuple[AlignedPhase, ...]
+    anatomy: Anatomy
+    findings: Findings
+    provenance: Provenance
+    warnings: tuple[Notice, ...]
+
+
+@dataclass
+class Clock:
+    """Seconds and peak resident memory of each step; only `run.json` holds them."""
+
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, name: str, progress: Progress) -> Iterator[Callable[[float], None]]:
+        """Time a step, and tell its progress."""
+        progress(name, 0.0)
+        began = time.perf_counter()
+        yield lambda fraction: progress(name, min(max(fraction, 0.0), 0.999))
+        self.steps.append(
+            {"step": name, "seconds": round(time.perf_counter() - began, 3), "peak_memory_mb": peak_memory_mb()}
+        )
+        progress(name, 1.0)
+
+
+def analyze(request: Request, settings: Settings, out: Path, *, overwrite: bool, progress: Progress) -> dict[str, Any]:
+    """Analyse one study and deliver all documents at `out`; returns the findings document.
+
+    Raises Refused when the study cannot be analysed, WrongCall for an impossible request, Fault when a written
+    document does not hold what was meant; then nothing is delivered.
+    """
+    report.check_target(out, source=request.source, overwrite=overwrite)
+    clock = Clock()
+    with tempfile.TemporaryDirectory(prefix="hepar-") as workspace:
+        examination = examine(request, settings, Path(workspace), clock, progress)
+        with report.delivered(out) as folder:
+            return _write(examination, request, settings, folder, clock, progress)
+
+
+def examine(request: Request, settings: Settings, workspace: Path, clock: Clock, progress: Progress) -> Examination:
+    """Steps 1 to 4: read, outline the organs of each phase, name and align the phases, outline, measure."""
+    with clock.step("read", progress) as tell:
+        study = ingest.read_study(
+            request.source,
+            settings=settings.ingest,
+            study_uid=request.study_uid,
+            modality=request.modality,
+            phase_paths=request.phase_paths,
+            workspace=workspace,
+            progress=tell,
+        )
+    if study.modality != "CT":
+        raise Refused(
+            f"this is a {study.modality} study; hepar reads and inspects it, but no model supports {study.modality} yet"
+        )
+    engine = segment.engine(request.engine, settings.segment)
+
+    with clock.step("organs", progress) as tell:
+        phases, organs, without_liver = _outline_organs(study, engine, tell)
+    with clock.step("phases", progress):
+        phases, phase_notices = _label(phases, organs)
+        reference = measure.choose_reference(phases, settings.reference)
+    with clock.step("align", progress) as tell:
+        aligned = _align(phases, organs, reference, settings, tell)
+    with clock.step("outline", progress) as tell:
+        others = [a for a in aligned if a.accepted and a.phase_id != reference.id]
+        anatomy = engine.anatomy(reference.volume, organs[reference.id], others, tell)
+    with clock.step("measure", progress):
+        findings = measure.measure(
+            anatomy, aligned, reference_phase=reference.id, study_uid=study.uid, settings=settings.measure
+        )
+    provenance = Provenance(
+        version=hepar.__version__,
+        settings_sha256=settings.sha256,
+        weights_sha256=engine.weights_sha256,
+        input_sha256=study.input_sha256,
+        engine=f"{engine.name} {engine.version}",
+        precision=engine.precision,
+        cpu=cpu_name(),
+    )
+    refused = [Notice("phase_not_aligned", f"{a.phase_id}: {a.reason}") for a in aligned if not a.accepted]
+    return Examination(
+        study=_with_skipped(study, without_liver),
+        phases=tuple(phases),
+        aligned=tuple(aligned),
+        anatomy=anatomy,
+        findings=findings,
+        provenance=provenance,
+        warnings=(*study.warnings, *phase_notices, *refused, *anatomy.notices, *findings.notices),
+    )
+
+
+def _outline_organs(
+    study: Study, engine: Engine, tell: Callable[[float], None]
+) -> tuple[list[Phase], dict[str, OrganMap], list[Skipped]]:
+    """The organs of every phase; a phase without a liver is left out, a study without one is refused."""
+    phases: list[Phase] = []
+    organs: dict[str, OrganMap] = {}
+    without: list[Skipped] = []
+    reasons: list[Refused] = []
+    for number, phase in enumerate(study.phases):
+        try:
+            organs[phase.id] = engine.organs(phase.volume, lambda f, n=number: tell((n + f) / len(study.phases)))
+            phases.append(phase)
+        except Refused as reason:
+            reasons.append(reason)
+            images = phase.volume.geometry.shape[0]
+            without.append(Skipped(phase.series_uid, study.modality, images, Notice("no_liver", str(reason))))
+    if not phases:
+        raise reasons[0]
+    return phases, organs, without
+
+
+def _label(phases: Sequence[Phase], organs: Mapping[str, OrganMap]) -> tuple[list[Phase], list[Notice]]:
+    """Confirm or overrule each phase's label from the enhancement of its organs."""
+    evidence = [measure.phase_evidence(measure.organ_enhancement(phase.volume, organs[phase.id])) for phase in phases]
+    fused = measure.fuse_study([phase.guess for phase in phases], evidence)
+    labelled = [phase.labelled(guess) for phase, (guess, _) in zip(phases, fused, strict=True)]
+    notices = [
+        Notice(notice.code, f"{phase.id}: {notice.text}")
+        for phase, (_, notice) in zip(phases, fused, strict=True)
+        if notice is not None
+    ]
+    return labelled, notices
+
+
+def _align(
+    phases: Sequence[Phase],
+    organs: Mapping[str, OrganMap],
+    reference: Phase,
+    settings: Settings,
+    tell: Callable[[float], None],
+) -> list[AlignedPhase]:
+    """Every phase on the reference's grid, around the liver; the reference as it is."""
+    box = harmonise.liver_box(organs[reference.id], reference.volume.geometry, settings.harmonise.margin_mm)
+    aligned: list[AlignedPhase] = []
+    for number, phase in enumerate(phases):
+        if phase.id == reference.id:
+            aligned.append(harmonise.identity(phase.id, phase.volume, box))
+        else:
+            transform, residual = harmonise.register(
+                reference.volume,
+                phase.volume,
+                reference_organs=organs[reference.id],
+                moving_organs=organs[phase.id],
+                settings=settings.harmonise,
+                progress=lambda f, n=number: tell((n + 0.8 * f) / len(phases)),
+            )
+            aligned.append(
+                harmonise.align(
+                    phase.id, reference.volume, phase.volume, transform, residual, box, settings=settings.harmonise
+                )
+            )
+        tell((number + 1) / len(phases))
+    return aligned
+
+
+def _with_skipped(study: Study, more: Sequence[Skipped]) -> Study:
+    from dataclasses import replace
+
+    return replace(study, skipped=(*study.skipped, *more))
+
+
+def _write(
+    examination: Examination, request: Request, settings: Settings, folder: Path, clock: Clock, progress: Progress
+) -> dict[str, Any]:
+    """Step 6: every document, each read back; `run.json` last."""
+    e = examination
+    with clock.step("findings", progress):
+        document = report.findings_document(
+            e.study, e.phases, e.aligned, e.findings, e.provenance,
+            with_identity=request.with_identity, warnings=e.warnings,
+        )  # fmt: skip
+        report.write_findings(document, folder / "findings.json")
+        report.write_masks(e.anatomy, folder / "masks")
+    reference = next(phase for phase in e.phases if phase.id == e.findings.reference_phase)
+    if e.study.dicom:
+        with clock.step("dicom", progress) as tell:
+            uid = report.write_segmentation(folder / "segmentation.dcm", e.anatomy, e.findings, reference, e.provenance)
+            tell(0.5)
+            report.write_measurements(
+                folder / "measurements.dcm", e.anatomy, e.findings, e.phases, reference, e.provenance,
+                segmentation_uid=uid,
+            )  # fmt: skip
+    with clock.step("report", progress) as tell:
+        content = report.report_content(document, e.anatomy, e.aligned)
+        tell(0.5)
+        report.write_html(content, folder / "report.html")
+        report.write_pdf(content, folder / "report.pdf")
+    report.write_run(
+        folder / "run.json", document, settings.as_dict(), clock.steps,
+        threads=settings.segment.threads, peak_memory_mb=peak_memory_mb(),
+    )  # fmt: skip
+    return document
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in MB."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if platform.system() == "Darwin" else 1e3), 1)
+
+
+def cpu_name() -> str:
+    """The processor's name and the vector instructions that change floating-point results."""
+    name, flags = platform.processor() or platform.machine(), ""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        fields = dict(
+            line.split(":", 1)
+            for line in cpuinfo.read_text(errors="replace").split("\n\n")[0].splitlines()
+            if ":" in line
+        )
+        by_name = {key.strip(): value.strip() for key, value in fields.items()}
+        name = by_name.get("model name", name)
+        present = set(by_name.get("flags", "").split())
+        flags = " ".join(f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in present)
+    return f"{name} ({flags})" if flags else name
