@@ -32,6 +32,7 @@ class Patient:
     build: Build
     structures: tuple[Structure, ...]
     liver: Solid
+    big_vessels: Solid
     cavity: Solid
     liver_ml: float
 
@@ -68,7 +69,7 @@ def draw_patient(rng: np.random.Generator, liver_ml: float | None = None, cirrho
                           ((-200, -200, -40), (200, 200, build.dome_mm + 20)), 1.0, True)  # fmt: skip
     order = [*wall, chest[0], chest[1], diaphragm, *chest[2:], *bowel, *bones, torso.oesophagus(build, rng),
              *kidneys, *pancreas, *stomach, spleen, *vessels, gallbladder, *liver.structures]  # fmt: skip
-    return Patient(build, tuple(order), liver.solid, cavity, liver.volume_ml)
+    return Patient(build, tuple(order), liver.solid, liver.big_vessels, cavity, liver.volume_ml)
 
 
 def patient_grid(patient: Patient, spacing_mm: float | tuple[float, float, float],
@@ -91,10 +92,9 @@ def patient_labels(patient: Patient, grid: Grid) -> NDArray[np.uint8]:
             continue
         part, near = found
         distance = one.solid(near)
+        if one.clipped:
+            distance = np.maximum(distance, cavity[part] + np.float32(max(offset for offset, _ in one.layers)))
         view = labels[part]
         for offset, tissue in one.layers:
-            inside = distance < np.float32(offset)
-            if one.clipped:
-                inside &= cavity[part] < 0
-            view[inside] = TISSUES[tissue].id
+            view[distance < np.float32(offset)] = TISSUES[tissue].id
     return labels

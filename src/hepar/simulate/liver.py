@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .shapes import Field, Grid, Solid, common, ellipsoid, tubes, wobble
 from .structure import Build, Structure
-from .trees import grow
+from .trees import Segment, grow
 
 
 @dataclass(frozen=True)
 class Liver:
-    """The drawn liver. volume_ml: parenchyma with the vessels inside it, on a 6 mm grid (about one percent off)."""
+    """The drawn liver. volume_ml: parenchyma with the vessels inside it, on a 6 mm grid (about one percent off).
+    big_vessels: branches of at least 2.6 mm radius; their distance is cut to 25 mm."""
 
     solid: Solid
+    big_vessels: Solid
     volume_ml: float
     structures: tuple[Structure, ...]
 
@@ -43,14 +46,15 @@ def draw_liver(build: Build, rng: np.random.Generator, dome: Solid, cavity: Soli
     inside = np.argwhere(common(fixed, plane + np.float32(offset), 8.0) < -7)
     points = np.asarray(probe.origin_mm) + 6.0 * inside[:, ::-1]
     portal, veins = _trees(build, rng, points)
+    big = tubes([segment for segment in portal + veins if segment[3] >= 2.6], 25.0)
 
     def within(tree: Solid) -> Solid:
         return lambda grid: common(tree(grid), solid(grid) + np.float32(0.5), 0.5)
 
-    return Liver(solid, volume_ml, (
+    return Liver(solid, big, volume_ml, (
         Structure("liver", solid, ((0.0, "liver"),), box, 1.0, True),
-        Structure("hepatic_veins", within(veins), ((0.0, "hepatic_veins"),), box, 1.0),
-        Structure("portal_tree", within(portal), ((0.0, "portal_tree"),), box, 1.0),
+        Structure("hepatic_veins", within(tubes(veins)), ((0.0, "hepatic_veins"),), box, 1.0),
+        Structure("portal_tree", within(tubes(portal)), ((0.0, "portal_tree"),), box, 1.0),
     ))  # fmt: skip
 
 
@@ -108,7 +112,7 @@ def _upper(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid, d
     return distance
 
 
-def _trees(build: Build, rng: np.random.Generator, points: np.ndarray) -> tuple[Solid, Solid]:
+def _trees(build: Build, rng: np.random.Generator, points: NDArray[np.float64]) -> tuple[list[Segment], list[Segment]]:
     """Portal tree from the hilum (right and left branch) and the three hepatic veins into the vena cava."""
     sx, sy, _ = build.scale
     bore = float(rng.uniform(0.85, 1.2))
@@ -130,4 +134,4 @@ def _trees(build: Build, rng: np.random.Generator, points: np.ndarray) -> tuple[
         if len(part) > 1:
             mouth = (-20 * sx + 7 * side, -16 * sy, top)
             veins += grow(rng, mouth, part, radius * bore)
-    return tubes(portal), tubes(veins)
+    return portal, veins

@@ -105,7 +105,7 @@ def tubes(segments: Sequence[tuple[Point, Point, float, float]], reach_mm: float
                 continue
             part, near = found
             x, y, z = near.axes()
-            a, b = np.float32(start), np.float32(end)
+            a, b = np.asarray(start, np.float32), np.asarray(end, np.float32)
             along = b - a
             square = float(along @ along)
             x, y, z = x - a[0], y - a[1], z - a[2]
