@@ -236,11 +236,14 @@ def _write(
     reference = next(phase for phase in e.phases if phase.id == e.findings.reference_phase)
     if e.study.dicom:
         with clock.step("dicom", progress) as tell:
-            uid = report.write_segmentation(folder / "segmentation.dcm", e.anatomy, e.findings, reference, e.provenance)
-            tell(0.5)
+            segmentation = folder / "segmentation.dcm"
+            report.write_segmentation(
+                segmentation, e.anatomy, e.findings, reference, e.provenance, study_uid=e.study.uid
+            )
+            tell(0.7)
             report.write_measurements(
-                folder / "measurements.dcm", e.anatomy, e.findings, e.phases, reference, e.provenance,
-                segmentation_uid=uid,
+                folder / "measurements.dcm", document, e.findings, reference, e.provenance,
+                segmentation=segmentation, study_uid=e.study.uid,
             )  # fmt: skip
     with clock.step("report", progress) as tell:
         content = report.report_content(document, e.anatomy, e.aligned)
