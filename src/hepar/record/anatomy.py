@@ -41,15 +41,19 @@ class OrganMap:
 
     labels: uint8 (slice, row, column), values of `Organ`.
     lesion_score: uint8, 255 times the network's probability of lesion, same grid.
+    liver_score: the same for liver, lesions and inner vessels together; None when the map has no scores.
     """
 
     labels: NDArray[np.uint8]
     lesion_score: NDArray[np.uint8]
     geometry: Geometry
+    liver_score: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.geometry.shape or self.lesion_score.shape != self.geometry.shape:
             raise Fault(f"organ map and grid differ: {self.labels.shape}, {self.geometry.shape}")
+        if self.liver_score is not None and self.liver_score.shape != self.geometry.shape:
+            raise Fault(f"liver score and grid differ: {self.liver_score.shape}, {self.geometry.shape}")
 
     @property
     def liver(self) -> NDArray[np.bool_]:

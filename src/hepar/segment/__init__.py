@@ -1,1 +1,6 @@
+"""Step 3: outlines the organs, the liver, its vessels and its lesions."""
 
+from hepar.segment.engine import ENGINES, Engine, Progress, engine
+from hepar.segment.settings import PRECISIONS, SegmentSettings
+
+__all__ = ["ENGINES", "PRECISIONS", "Engine", "Progress", "SegmentSettings", "engine"]

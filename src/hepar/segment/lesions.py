@@ -1,0 +1,196 @@
+"""Lesions: candidates on the network's grid, outlines on the scan's own, each connected one with its confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepar.record import NOT_COVERED_HU, AlignedPhase, Box, Geometry, OrganMap, Volume
+from hepar.segment.confidence import Features, confidence
+from hepar.segment.evidence import SCORE_LOGIT, Evidence, calm, smooth_field
+from hepar.segment.grid import onto_native
+from hepar.segment.place import native_box, signed_distance_mm
+from hepar.segment.settings import SegmentSettings
+from hepar.segment.split import depth_mm, split_touching
+
+_MARGIN_MM = 16.0
+_BAND_MM = 4.5
+_SHELL_MM = (3.0, 12.0)
+_OUTSIDE = -4.0
+_SMOOTH_MM = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Lesions:
+    """labels: uint16 on the native grid, ids 1, 2, ... by falling volume. features, confidence: in order of id."""
+
+    labels: NDArray[np.uint16]
+    features: tuple[Features, ...]
+    confidence: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    box: Box
+    mask: NDArray[np.bool_]
+    features: Features
+
+
+def candidates(
+    score: NDArray[np.uint8], liver: NDArray[np.bool_], settings: SegmentSettings
+) -> tuple[NDArray[np.int32], int]:
+    """Labels 1..n of places that reach lesion_score somewhere, grown to lesion_grow, holes filled, near the liver."""
+    from scipy import ndimage
+
+    reach = ndimage.binary_dilation(liver)
+    wide = (score >= 255 * settings.lesion_grow) & reach
+    wide = ndimage.binary_fill_holes(wide)
+    labels, count = ndimage.label(wide)
+    if not count:
+        return labels.astype(np.int32), 0
+    peak = ndimage.maximum(score, labels, np.arange(1, count + 1))
+    lookup = np.zeros(count + 1, np.int32)
+    keep = np.flatnonzero(peak >= 255 * settings.lesion_score) + 1
+    lookup[keep] = np.arange(1, len(keep) + 1)
+    return lookup[labels], len(keep)
+
+
+def outline_lesions(
+    volume: Volume,
+    organs: OrganMap,
+    score: NDArray[np.uint8],
+    liver: NDArray[np.bool_],
+    native_liver: NDArray[np.bool_],
+    others: Sequence[AlignedPhase],
+    settings: SegmentSettings,
+) -> Lesions:
+    """Every lesion on the native grid. score: 255 x P(lesion) of all phases; liver: both on the model's grid."""
+    labels, count = candidates(score, liver, settings)
+    pieces: list[_Piece] = []
+    for number in range(1, count + 1):
+        pieces += _outline(labels == number, volume, organs, score, labels, native_liver, others, settings)
+    rated = [(piece, confidence(piece.features)) for piece in pieces]
+    kept = [(p, c) for p, c in rated if c >= settings.lesion_min_confidence]
+    kept.sort(key=lambda item: (-item[0].mask.sum(), *(s.start for s in item[0].box)))
+    taken = np.zeros(volume.array.shape, np.bool_)
+    found: list[tuple[NDArray[np.bool_], _Piece, float]] = []
+    for piece, sure in kept:
+        free = piece.mask & ~taken[piece.box]
+        # Two candidates may claim the same voxels; the larger one has them, and what is left must still be a lesion.
+        if free.sum() >= 0.5 * piece.mask.sum():
+            found.append((free, piece, sure))
+            taken[piece.box] |= free
+    found.sort(key=lambda item: -int(item[0].sum()))
+    out = np.zeros(volume.array.shape, np.uint16)
+    for number, (mask, piece, _) in enumerate(found, 1):
+        out[piece.box][mask] = number
+    return Lesions(out, tuple(piece.features for _, piece, _ in found), tuple(sure for _, _, sure in found))
+
+
+def _outline(
+    candidate: NDArray[np.bool_],
+    volume: Volume,
+    organs: OrganMap,
+    score: NDArray[np.uint8],
+    all_candidates: NDArray[np.int32],
+    native_liver: NDArray[np.bool_],
+    others: Sequence[AlignedPhase],
+    settings: SegmentSettings,
+) -> list[_Piece]:
+    """The lesions that one candidate holds: its log-odds, corrected by the grey values of every phase, smoothed."""
+    from scipy import ndimage
+
+    coarse = organs.geometry
+    box3 = native_box(candidate, coarse, coarse, _MARGIN_MM + 6)
+    place3 = coarse.crop(box3)
+    part = candidate[box3]
+    box = native_box(candidate, coarse, volume.geometry, _MARGIN_MM)
+    grid = volume.geometry.crop(box)
+    logit = np.where(ndimage.binary_dilation(part), SCORE_LOGIT[score[box3]], _OUTSIDE)
+    logit[part] = np.maximum(logit[part], 0.0)
+    field = onto_native(np.clip(logit, _OUTSIDE, -_OUTSIDE), place3, grid)
+    near = onto_native(signed_distance_mm(part, coarse.spacing_mm[0], _MARGIN_MM), place3, grid)
+    other = onto_native((all_candidates[box3] > 0).astype(np.float32), place3, grid) > 0.1
+    inside = near > 0
+    if inside.sum() < 30:
+        inside = near > -1.5
+    shell = native_liver[box] & (near < -_SHELL_MM[0]) & (near > -_SHELL_MM[1]) & ~other
+    raw = field.copy()
+    phases = [volume.array[box], *(_cut_out(o, box) for o in others)]
+    calmed = [calm(hu, grid, 0.8) for hu in phases]
+    band = (near > -_BAND_MM).astype(np.float32) / np.sqrt(len(phases))
+    for hu in calmed:
+        field += band * Evidence(hu[inside], hu[shell], blur_hu=10.0)(hu)
+    mask = (smooth_field(field, grid, _SMOOTH_MM) > 0) & (near > -_BAND_MM) & (native_liver[box] | (raw > 0))
+    mask = ndimage.binary_fill_holes(mask)
+    labels, count = split_touching(mask, grid.spacing_mm, neck=settings.split_neck, min_ml=settings.lesion_min_ml)
+    pieces = []
+    for number, at in enumerate(ndimage.find_objects(labels, max_label=count), 1):
+        one = labels[at] == number
+        if float(one.sum()) * grid.voxel_volume_ml < settings.lesion_min_ml:
+            continue
+        features = _features(labels == number, shell, raw, near, calmed, native_liver[box], grid)
+        pieces.append(_Piece(_shift(at, box), one, features))
+    return pieces
+
+
+def _cut_out(phase: AlignedPhase, box: Box) -> NDArray[np.int16]:
+    """The phase's voxels in a box of the reference grid; NOT_COVERED_HU where it has none."""
+    out = np.full([s.stop - s.start for s in box], NOT_COVERED_HU, np.int16)
+    target, source = [], []
+    for want, have in zip(box, phase.box, strict=True):
+        low, high = max(want.start, have.start), min(want.stop, have.stop)
+        if low >= high:
+            return out
+        target.append(slice(low - want.start, high - want.start))
+        source.append(slice(low - have.start, high - have.start))
+    out[tuple(target)] = phase.hu[tuple(source)]
+    return out
+
+
+def _shift(at: tuple[slice, ...], box: Box) -> Box:
+    z, y, x = (slice(b.start + a.start, b.start + a.stop) for a, b in zip(at, box, strict=True))
+    return z, y, x
+
+
+def _features(
+    lesion: NDArray[np.bool_],
+    shell: NDArray[np.bool_],
+    logit: NDArray[np.float32],
+    near: NDArray[np.float32],
+    phases: Sequence[NDArray[np.int16]],
+    liver: NDArray[np.bool_],
+    grid: Geometry,
+) -> Features:
+    """What the confidence is worked out from."""
+    from scipy import ndimage
+
+    contrast, separation = 0.0, 0.0
+    for hu in phases:
+        one, two = hu[lesion & (hu != NOT_COVERED_HU)], hu[shell & (hu != NOT_COVERED_HU)]
+        if min(one.size, two.size) < 10:
+            continue
+        difference = abs(float(np.median(one)) - float(np.median(two)))
+        spread = max(4.0, float(np.percentile(two, 84) - np.percentile(two, 16)) / 2)
+        if difference / spread > separation:
+            contrast, separation = difference, difference / spread
+    inside = near[lesion] > -1.0
+    chance = 1 / (1 + np.exp(-logit[lesion].astype(np.float64)))
+    depth, _ = depth_mm(lesion, grid.spacing_mm)
+    edge = liver & ~ndimage.binary_erosion(liver, border_value=1)
+    rim = ndimage.binary_dilation(edge, iterations=2) & lesion
+    volume_ml = float(lesion.sum()) * grid.voxel_volume_ml
+    ball_mm = (volume_ml * 1000 * 3 / 4 / np.pi) ** (1 / 3)
+    return Features(
+        score=float(chance.mean()),
+        peak=float(chance.max()),
+        volume_ml=volume_ml,
+        contrast_hu=contrast,
+        separation=separation,
+        roundness=float(depth.max()) / ball_mm,
+        on_surface=float(rim.sum() / lesion.sum()),
+        support=float(inside.mean()),
+    )

@@ -1,0 +1,157 @@
+"""The liver: is there one, and where does it end on the scan's own grid."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepar.errors import Refused
+from hepar.record import PADDING_HU, Box, Notice, Organ, OrganMap, Volume
+from hepar.segment.evidence import SCORE_LOGIT, Evidence, calm, smooth_field
+from hepar.segment.grid import onto_native
+from hepar.segment.place import native_box, signed_distance_mm, slabs
+from hepar.segment.settings import SegmentSettings
+
+_PART_SHARE = 0.1
+_OUTSIDE = -4.0
+_SMOOTH_MM = 1.2
+_HOLE_MM2 = 150.0
+_CUT_MM2 = 150.0
+_MAX_DISTANCE_MM = 12.0
+
+
+def find_liver(organs: OrganMap, settings: SegmentSettings) -> NDArray[np.bool_]:
+    """The liver on the model's grid without thin spurs and stray parts.
+
+    Raises Refused ("no liver found") when the largest part is too small, too uncertain, or stands alone: a liver in a
+    body has at least one more organ (lung, heart, kidney, spleen, bowel or great vessel) of 20 ml in the field.
+    """
+    from scipy import ndimage
+
+    ml = organs.geometry.voxel_volume_ml
+    liver = organs.liver
+    core = ndimage.binary_erosion(liver)
+    parts, count = ndimage.label(core)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+    if not count or sizes.max() * ml < 0.2 * settings.liver_min_ml:
+        raise Refused(_no_liver("nothing that looks like one"))
+    kept = np.isin(parts, 1 + np.flatnonzero(sizes >= _PART_SHARE * sizes.max()))
+    kept = ndimage.binary_dilation(kept, iterations=2, mask=liver)
+    volume_ml = kept.sum() * ml
+    if volume_ml < settings.liver_min_ml:
+        raise Refused(
+            _no_liver(f"only {volume_ml:.0f} ml that look like one, {settings.liver_min_ml:.0f} ml are needed")
+        )
+    if organs.liver_score is not None and organs.liver_score[kept].mean() < 255 * settings.liver_score_min:
+        share = organs.liver_score[kept].mean() / 255
+        raise Refused(_no_liver(f"{volume_ml:.0f} ml look like one with a mean probability of {share:.2f} only"))
+    others = [o for o in Organ if o not in (Organ.BACKGROUND, Organ.LIVER, Organ.LESION, Organ.HEPATIC_VESSEL)]
+    if not any((organs.labels == organ).sum() * ml >= 20.0 for organ in others):
+        raise Refused(_no_liver(f"{volume_ml:.0f} ml look like one but no other organ lies around them"))
+    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(kept)
+    return filled
+
+
+def _no_liver(found: str) -> str:
+    return f"no liver found: {found}; hepar needs a CT of the upper abdomen, choose another series or study"
+
+
+def outline_liver(
+    volume: Volume, organs: OrganMap, liver: NDArray[np.bool_], settings: SegmentSettings
+) -> NDArray[np.bool_]:
+    """The liver on the native grid: the network's log-odds, corrected by the grey values near its outline, smoothed.
+
+    liver: on the model's grid. The scores are interpolated as one channel, slab by slab, inside the liver's box.
+    """
+    score = organs.liver_score if organs.liver_score is not None else organs.liver.astype(np.uint8) * np.uint8(255)
+    step = organs.geometry.spacing_mm[0]
+    distance = signed_distance_mm(liver, step, _MAX_DISTANCE_MM)
+    logit = SCORE_LOGIT[score]
+    # Removed spurs and other organs' false liver stay out; holes that were filled stay in.
+    logit = np.where(distance > -step, logit, _OUTSIDE)
+    logit = np.where(liver & (logit < 1), 1.0, np.clip(logit, _OUTSIDE, -_OUTSIDE)).astype(np.float32)
+    trust = np.where(organs.labels == Organ.LESION, 0, 255).astype(np.uint8)
+    box = native_box(liver, organs.geometry, volume.geometry, _MAX_DISTANCE_MM)
+    grid = volume.geometry.crop(box)
+    hu = volume.array[box]
+    calmed = np.empty(hu.shape, np.int16)
+    near = np.empty(hu.shape, np.int8)
+    halo = int(np.ceil(3 / grid.spacing_mm[0])) + 1
+    for wide, part, inner in slabs(hu.shape, halo):
+        calmed[part] = calm(hu[wide], grid.crop(_planes(wide, grid.shape)))[inner]
+        near[part] = np.rint(8 * onto_native(distance, organs.geometry, grid.crop(_planes(part, grid.shape))))
+    inside = near > 8 * settings.edge_band_mm
+    outside = (near < -8 * 1.5) & (near > -8 * 10.0)
+    evidence = Evidence(calmed[inside], calmed[outside])
+    mask = np.zeros(hu.shape, np.bool_)
+    for wide, part, inner in slabs(hu.shape, halo):
+        place = grid.crop(_planes(wide, grid.shape))
+        field = onto_native(logit, organs.geometry, place)
+        band = np.clip(2 - np.abs(near[wide].astype(np.float32)) / (4 * settings.edge_band_mm), 0, 1)
+        band *= onto_native(trust, organs.geometry, place) / 255
+        field += settings.edge_weight * band * evidence(calmed[wide])
+        mask[part] = smooth_field(field, place, _SMOOTH_MM)[inner] > 0
+    whole = np.zeros(volume.array.shape, np.bool_)
+    whole[box] = _tidy(mask, near, grid.spacing_mm)
+    return whole
+
+
+def _planes(part: slice, shape: tuple[int, int, int]) -> Box:
+    return part, slice(0, shape[1]), slice(0, shape[2])
+
+
+def _tidy(mask: NDArray[np.bool_], near: NDArray[np.int8], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Large parts only, without inner holes and without small holes in any slice."""
+    from scipy import ndimage
+
+    parts, count = ndimage.label(mask)
+    if count > 1:
+        sizes = np.bincount(parts.ravel())[1:]
+        mask = np.isin(parts, 1 + np.flatnonzero(sizes >= 0.5 * _PART_SHARE * sizes.max()))
+    for plane in mask:
+        gaps, count = ndimage.label(~plane)
+        if count > 1:
+            area = np.bincount(gaps.ravel()) * spacing_mm[1] * spacing_mm[2]
+            area[0] = np.inf
+            plane |= (area < _HOLE_MM2)[gaps]
+    holes, count = ndimage.label(~mask)
+    if count > 1:
+        rim = np.unique(
+            np.concatenate(
+                [holes[0].ravel(), holes[-1].ravel(), holes[:, 0].ravel(), holes[:, -1].ravel(),
+                 holes[..., 0].ravel(), holes[..., -1].ravel()]
+            )
+        )  # fmt: skip
+        inner = np.ones(count + 1, np.bool_)
+        inner[rim] = False
+        inner[0] = False
+        mask |= inner[holes]
+    return mask
+
+
+def cut_notice(volume: Volume, liver: NDArray[np.bool_]) -> tuple[Notice, ...]:
+    """`liver_cut` when more than 1.5 cm2 of the liver lie on a face of the volume, or 3 cm2 on padding; else nothing.
+
+    Padding stands outside a round field of view; the liver itself never borders on air of PADDING_HU inside the body.
+    """
+    if not liver.any():
+        return ()
+    steps = volume.geometry.spacing_mm
+    area = (steps[1] * steps[2], steps[0] * steps[2], steps[0] * steps[1])
+    edges = []
+    for axis, names in enumerate((("lowest slice", "highest slice"), ("front", "back"), ("right", "left"))):
+        for index, name in zip((0, -1), names, strict=True):
+            if liver.take(index, axis=axis).sum() * area[axis] > _CUT_MM2:
+                edges.append(name)
+    box = native_box(liver, volume.geometry, volume.geometry, 2 * max(steps))
+    inside, padding = liver[box], volume.array[box] == PADDING_HU
+    contact = 0.0
+    for axis in (1, 2):
+        one, other = np.moveaxis(inside, axis, 0), np.moveaxis(padding, axis, 0)
+        contact += float((one[:-1] & other[1:]).sum() + (one[1:] & other[:-1]).sum()) * area[axis]
+    if contact > 2 * _CUT_MM2:
+        edges.append("round field of view")
+    if not edges:
+        return ()
+    text = f"the liver is cut by the scan's edge ({', '.join(edges)}): its volume and what depends on it are too small"
+    return (Notice("liver_cut", text),)

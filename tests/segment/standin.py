@@ -1,0 +1,48 @@
+"""A network for tests with known answers: it tells tissues apart by their blurred HU alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+LIVER_HU, LESION_HU, KIDNEY_HU, LUNG_HU = 110, 60, 230, -850
+BODY_HU = 155
+"""Denser than the liver, so that its blurred edge does not pass through the HU of a lesion."""
+_TENT = {1: (LIVER_HU, 25), 2: (LESION_HU, 25), 4: (KIDNEY_HU, 40)}
+_SCALE = 8.0
+
+
+def write_standin(folder: Path) -> Path:
+    """OpenVINO IR with the interface of the real network: image [1,2,D,H,W] -> logits [1,13,D,H,W].
+
+    Class k with (middle, half width) in _TENT has the logit 8 * (1 - |HU - middle| / half width), lung answers to
+    HU below -700, background is 0, all others are -20.
+    """
+    import openvino as ov
+    from openvino import opset13 as op
+
+    image = op.parameter([1, 2, -1, -1, -1], np.float32, name="image")
+    blur = op.constant(np.full((1, 1, 3, 3, 3), 1 / 27, np.float32))
+    pick = [op.slice(image, [c], [c + 1], [1], [1]) for c in (0, 1)]
+    near = op.convolution(pick[0], blur, [1, 1, 1], [1, 1, 1], [1, 1, 1], [1, 1, 1])
+    hu = op.add(op.multiply(near, op.constant(np.float32(200))), op.constant(np.float32(50)))
+    air = op.add(op.multiply(pick[1], op.constant(np.float32(912))), op.constant(np.float32(-112)))
+    zero = op.multiply(hu, op.constant(np.float32(0)))
+    planes = []
+    for number in range(13):
+        if number in _TENT:
+            middle, half = _TENT[number]
+            gap = op.abs(op.subtract(hu, op.constant(np.float32(middle))))
+            one = op.subtract(op.constant(np.float32(1)), op.divide(gap, op.constant(np.float32(half))))
+            planes.append(op.multiply(one, op.constant(np.float32(_SCALE))))
+        elif number == 11:
+            tissue = op.divide(op.subtract(op.constant(np.float32(-700)), air), op.constant(np.float32(20)))
+            planes.append(op.minimum(tissue, op.constant(np.float32(4))))
+        else:
+            planes.append(op.subtract(zero, op.constant(np.float32(0 if number == 0 else 20))))
+    logits = op.concat(planes, 1)
+    logits.output(0).tensor.set_names({"logits"})
+    path = folder / "standin.xml"
+    ov.save_model(ov.Model([logits], [image], "standin"), str(path), compress_to_fp16=False)
+    return path
