@@ -58,10 +58,11 @@ def sample(array: NDArray[np.generic], geometry: Geometry, grid: Geometry, *, or
     return result
 
 
-def inside(geometry: Geometry, grid: Geometry) -> NDArray[np.bool_]:
-    """Which voxels of `grid` the volume with this geometry holds."""
+def inside(geometry: Geometry, grid: Geometry, *, deeper_mm: float = 0.0) -> NDArray[np.bool_]:
+    """Which voxels of `grid` the volume with this geometry holds, at least `deeper_mm` away from its faces."""
     index = geometry.to_index(lattice_lps_mm(grid))
-    result: NDArray[np.bool_] = ((index >= -0.5) & (index <= np.array(geometry.shape) - 0.5)).all(axis=-1)
+    rim = deeper_mm * np.linalg.norm(np.linalg.inv(geometry.affine)[:3, :3], axis=1) - 0.5  # exact when sheared, too
+    result: NDArray[np.bool_] = ((index >= rim) & (index <= np.array(geometry.shape) - 1 - rim)).all(axis=-1)
     return result
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hepar.harmonise.fit import Fit, scene
+from hepar.harmonise.fit import Fit, scene, signed_distance_mm
 from hepar.harmonise.grid import working_grid
 from hepar.harmonise.residual import jacobian_range, residual, turn_deg_and_stretch, unknown
 from hepar.harmonise.settings import HarmoniseSettings
@@ -52,7 +52,14 @@ def register(
     matrix = np.eye(4)
     matrix[:3, 3] = starting_shift_mm(reference, moving, reference_organs, moving_organs)
     tell(0.1)
-    coarse = _fit(reference, moving, reference_organs, moving_organs, settings, settings.coarse_mm)
+    edges = signed_distance_mm(reference_organs), signed_distance_mm(moving_organs)
+
+    def fit(step_mm: float) -> Fit:
+        here = working_grid(reference_organs, step_mm, settings.rim_mm + 3 * step_mm)
+        there = working_grid(moving_organs, step_mm, MOVING_MARGIN_MM)
+        return Fit(scene(reference, edges[0], here, settings), scene(moving, edges[1], there, settings), settings)
+
+    coarse = fit(settings.coarse_mm)
     matrix = linear(coarse, matrix, affine=False, steps=STEPS)
     tell(0.3)
     covered = coarse.cover(coarse.points_lps_mm @ matrix[:3, :3].T + matrix[:3, 3])
@@ -65,7 +72,7 @@ def register(
     if turn_deg_and_stretch(_rounded(stretched))[1] <= settings.maximum_stretch:
         matrix = stretched
     tell(0.5)
-    fine = _fit(reference, moving, reference_organs, moving_organs, settings, settings.fine_mm)
+    fine = coarse if settings.fine_mm == settings.coarse_mm else fit(settings.fine_mm)
     transform = _rounded(matrix)
     found = residual(fine, transform)
     if found.surface_mm.estimate is not None and found.surface_mm.estimate > settings.deformable_above_mm:
@@ -88,21 +95,6 @@ def _deformed(fit: Fit, transform: Transform, settings: HarmoniseSettings) -> Tr
         if settings.minimum_jacobian <= low and high <= settings.maximum_jacobian:
             return bent if fit.cost(bent.map_lps_mm(fit.points_lps_mm))[0] < before else transform
     return transform
-
-
-def _fit(
-    reference: Volume,
-    moving: Volume,
-    reference_organs: OrganMap,
-    moving_organs: OrganMap,
-    settings: HarmoniseSettings,
-    step_mm: float,
-) -> Fit:
-    here = working_grid(reference_organs, step_mm, settings.rim_mm + 3 * step_mm)
-    there = working_grid(moving_organs, step_mm, MOVING_MARGIN_MM)
-    return Fit(
-        scene(reference, reference_organs, here, settings), scene(moving, moving_organs, there, settings), settings
-    )
 
 
 def _rounded(matrix: NDArray[np.float64]) -> Transform:
