@@ -37,7 +37,7 @@ _HU: dict[str, tuple[float, float, float, float, float]] = {
     "stomach_fluid": (14, 14, 14, 14, 14), "bowel_wall": (38, 56, 88, 92, 78), "bowel_fluid": (20, 20, 20, 20, 20),
     "bowel_oral_contrast": (230, 230, 230, 230, 230), "bowel_gas": (-960, -960, -960, -960, -960),
     "stool": (25, 25, 25, 25, 25), "oesophagus": (38, 44, 58, 66, 62), "heart_left": (42, 320, 270, 155, 112),
-    "heart_right": (42, 240, 180, 150, 111), "myocardium": (44, 70, 112, 108, 94), 
+    "heart_right": (42, 240, 180, 150, 111), "myocardium": (44, 70, 112, 108, 94),
     "lung": (-840, -838, -835, -835, -838), "lung_vessel": (42, 230, 200, 145, 105), "ascites": (8, 8, 8, 8, 8),
 }  # fmt: skip
 

@@ -65,11 +65,12 @@ class PlacedLesion:
             out = out + wave[4] * np.sin(direction @ wave[:3] + wave[3])
         return out
 
-    def distance(self, x: Field, y: Field, z: Field, centre: Point) -> Field:
-        """Distance of points (broadcastable LPS mm) to the surface of the lesion, moved to centre; negative inside.
+    def distance(self, x: Field, y: Field, z: Field, centre: Point, size: float = 1.0) -> Field:
+        """Distance of points (broadcastable LPS mm) to the surface of the lesion, moved to centre and
+        scaled by size; negative inside.
         Zero exactly on the surface; close to it, right to first order along the radius."""
         back = rotation(self.spec.turn_deg).T
-        dx, dy, dz = x - np.float32(centre[0]), y - np.float32(centre[1]), z - np.float32(centre[2])
+        dx, dy, dz = ((p - np.float32(c)) / np.float32(size) for p, c in zip((x, y, z), centre, strict=True))
         local = [back[k, 0] * dx + back[k, 1] * dy + back[k, 2] * dz for k in range(3)]
         unit = [a / s for a, s in zip(local, self.spec.semi_axes_mm, strict=True)]
         share = np.sqrt(unit[0] ** 2 + unit[1] ** 2 + unit[2] ** 2)
@@ -80,7 +81,7 @@ class PlacedLesion:
         else:
             surface = np.ones_like(share)
         length = np.where(slope > 1e-5, share / np.maximum(slope, 1e-5), min(self.spec.semi_axes_mm))
-        return np.asarray((share - surface) * length, dtype=np.float32)
+        return np.asarray((share - surface) * length * size, dtype=np.float32)
 
     @property
     def reach_mm(self) -> float:

@@ -1,0 +1,168 @@
+"""Thin planes through sampled distance fields, the noise of a scan and the table under the patient."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepar.record import Geometry
+
+from .shapes import Field, Grid
+
+Window = tuple[slice, slice]
+
+
+class Plane:
+    """The pixels of one slice, moved by offset_mm. cover: the even grid whose sub-grids are to be sampled."""
+
+    def __init__(self, geometry: Geometry, k: int, offset_mm: NDArray[np.float64], cover: Grid) -> None:
+        _, rows, columns = geometry.shape
+        a = geometry.affine
+        start = a[:3, 3] + a[:3, 0] * k + offset_mm
+        self.shape = (rows, columns)
+        self.cover = cover
+        self.straight = bool(np.allclose(a[[1, 2], 2], 0) and np.allclose(a[[0, 2], 1], 0) and a[0, 2] > 0 < a[1, 1])
+        j, i = np.arange(rows)[:, None], np.arange(columns)[None, :]
+        if self.straight:
+            self.x = (start[0] + a[0, 2] * i).astype(np.float32)
+            self.y = (start[1] + a[1, 1] * j).astype(np.float32)
+            self.z = np.full((1, 1), start[2], np.float32)
+        else:
+            self.x, self.y, self.z = ((start[c] + a[c, 2] * i + a[c, 1] * j).astype(np.float32) for c in range(3))
+
+    @cached_property
+    def _index(self) -> Field:
+        """Index of every pixel in the cover, (3, rows, columns)."""
+        return np.stack([
+            np.broadcast_to((p - np.float32(o)) / np.float32(s), self.shape)
+            for p, o, s in zip((self.z, self.y, self.x), self.cover.origin_mm[::-1], self.cover.spacing_mm, strict=True)
+        ])  # fmt: skip
+
+    def sample(self, values: Field, grid: Grid, below: float | None = None) -> tuple[Window, Field] | None:
+        """Values of a sub-grid at the pixels, as a window and its pixels; None where they do not meet.
+
+        below: only the part of the plane where values under this are possible.
+        """
+        if self.straight:
+            return self._sample_straight(values, grid, below)
+        shift = [
+            (g - c) / s
+            for g, c, s in zip(grid.origin_mm[::-1], self.cover.origin_mm[::-1], grid.spacing_mm, strict=True)
+        ]
+        index = self._index
+        inside = np.ones(self.shape, bool)
+        for axis in range(3):
+            inside &= (index[axis] >= shift[axis]) & (index[axis] <= shift[axis] + grid.shape[axis] - 1)
+        window = _bounds(inside)
+        if window is None:
+            return None
+        from scipy.ndimage import map_coordinates
+
+        local = index[(slice(None), *window)] - np.asarray(shift, np.float32)[:, None, None]
+        out = map_coordinates(values, local, order=1, mode="nearest", output=np.float32)
+        if below is not None:
+            out[~inside[window]] = below + 100
+        return window, out
+
+    def _sample_straight(self, values: Field, grid: Grid, below: float | None) -> tuple[Window, Field] | None:
+        at = (float(self.z[0, 0]) - grid.origin_mm[2]) / grid.spacing_mm[0]
+        if at < 0 or at > grid.shape[0] - 1:
+            return None
+        k = min(int(at), grid.shape[0] - 2) if grid.shape[0] > 1 else 0
+        share = np.float32(at - k)
+        flat = values[k] if share == 0 else values[k] + share * (values[k + 1] - values[k])
+        wanted = (slice(0, flat.shape[0]), slice(0, flat.shape[1]))
+        if below is not None:
+            found = _bounds(flat < below + grid.spacing_mm[0])
+            if found is None:
+                return None
+            wanted = (
+                slice(max(found[0].start - 1, 0), min(found[0].stop + 1, flat.shape[0])),
+                slice(max(found[1].start - 1, 0), min(found[1].stop + 1, flat.shape[1])),
+            )
+        rows = _steps(self.y[:, 0], grid.origin_mm[1], grid.spacing_mm[1], wanted[0])
+        columns = _steps(self.x[0], grid.origin_mm[0], grid.spacing_mm[2], wanted[1])
+        if rows is None or columns is None:
+            return None
+        (jw, j, js), (iw, i, iw_share) = rows, columns
+        upper, lower = flat[j], flat[np.minimum(j + 1, flat.shape[0] - 1)]
+        tall = upper + js[:, None] * (lower - upper)
+        out = tall[:, i]
+        out += iw_share * (tall[:, np.minimum(i + 1, flat.shape[1] - 1)] - out)
+        return (jw, iw), out
+
+
+def _bounds(mask: NDArray[np.bool_]) -> Window | None:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if len(rows) == 0:
+        return None
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _steps(place: Field, origin: float, step: float, wanted: slice) -> tuple[slice, NDArray[np.intp], Field] | None:
+    """Pixels along one axis that lie in the wanted grid steps: their range, lower grid index and share of the next."""
+    index = (place - np.float32(origin)) / np.float32(step)
+    inside = np.flatnonzero((index >= wanted.start) & (index <= wanted.stop - 1))
+    if len(inside) == 0:
+        return None
+    window = slice(int(inside[0]), int(inside[-1]) + 1)
+    low = np.floor(index[window]).astype(np.intp)
+    return window, low, (index[window] - low).astype(np.float32)
+
+
+class NoiseMaker:
+    """Correlated noise and in-plane blur of a scan.
+
+    The noise power falls towards low frequencies and beyond the kernel's cut-off, as filtered back projection leaves
+    it (Hsieh, Computed Tomography, 3rd ed., 2015, section 3.5); it is strongest in the middle of the body.
+    """
+
+    def __init__(self, geometry: Geometry, noise_hu: float, blur_mm: float, sharp: bool, rng: np.random.Generator):
+        from scipy import fft
+
+        _, rows, columns = geometry.shape
+        _, sy, sx = geometry.spacing_mm
+        self.rng, self.noise_hu = rng, noise_hu
+        self.blur = (blur_mm / sy, blur_mm / sx)
+        frequency = np.hypot(fft.fftfreq(rows, sy)[:, None], fft.rfftfreq(columns, sx)[None, :])
+        cut = 0.62 if sharp else 0.36
+        weight = np.sqrt(frequency + 0.015) * np.exp(-0.5 * (frequency / cut) ** 2)
+        twice = np.full(weight.shape, 2.0)
+        twice[:, 0] = 1.0
+        if columns % 2 == 0:
+            twice[:, -1] = 1.0
+        self.weight = (weight / np.sqrt((twice * weight**2).sum() / (rows * columns))).astype(np.float32)
+        j = (np.arange(rows) - (rows - 1) / 2) * sy
+        i = (np.arange(columns) - (columns - 1) / 2) * sx
+        self.strength = (0.6 + 0.4 * np.exp(-(j[:, None] ** 2 + i[None, :] ** 2) / 110**2)).astype(np.float32)
+
+    def add(self, image: Field) -> Field:
+        """The image (rows, columns) blurred, with noise."""
+        from scipy import fft
+        from scipy.ndimage import gaussian_filter
+
+        out = np.asarray(gaussian_filter(image, self.blur, mode="nearest", truncate=3.5), np.float32)
+        if self.noise_hu:
+            white = self.rng.standard_normal(image.shape, dtype=np.float32)
+            coloured = fft.irfft2(fft.rfft2(white) * self.weight, s=image.shape)
+            out += np.float32(self.noise_hu) * self.strength * coloured
+        return out
+
+
+def field_of_view(geometry: Geometry) -> NDArray[np.bool_]:
+    """Pixels inside the round field of view; all of them unless the image is square."""
+    _, rows, columns = geometry.shape
+    if rows != columns:
+        return np.ones((rows, columns), bool)
+    j = (np.arange(rows) - (rows - 1) / 2) / (rows / 2)
+    return np.asarray(j[:, None] ** 2 + j[None, :] ** 2 <= 1.0)
+
+
+def draw_table(image: Field, x: Field, y: Field, back_mm: float) -> None:
+    """Add the scanner's table under a back that touches it at back_mm: a curved plate and a flatter one below."""
+    for drop, curve, half in ((2.5, 30.0, 1.0), (42.0, 62.0, 0.9)):
+        gap = np.abs(y - (back_mm + drop - curve * (x / 200) ** 2)) - half
+        share = np.clip(0.5 - gap / 1.2, 0, 1) * (np.abs(x) < 205)
+        image += np.where(image < -900, share * 820, 0).astype(np.float32)

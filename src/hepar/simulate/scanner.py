@@ -1,0 +1,185 @@
+"""From a patient to the CT numbers of one phase on any grid: breathing, partial volume, blur, noise, table.
+
+The patient's solids are sampled as distances on an even grid of about 2 mm, moved by the breathing, and interpolated
+to thin planes at the scan's own pixel size; the planes of one slice are averaged over its thickness. Lesions are
+worked out exactly at the pixels. So an edge is as sharp as the scan is, not as the coarse grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepar.record import Geometry
+
+from .breathing import Breathing
+from .contrast import lesion_hu, texture_hu, tissue_hu
+from .lesions import PlacedLesion
+from .planes import NoiseMaker, Plane, draw_table, field_of_view
+from .shapes import Field, Grid, Point
+from .still import Sampled, StillPatient
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """How a phase is recorded.
+
+    noise_hu: standard deviation in the middle of the body. blur_mm: standard deviation of the in-plane point spread.
+    sharp: a sharp kernel has finer noise. thickness_mm: slice thickness. padding_hu: value outside the field of view.
+    """
+
+    noise_hu: float = 11.0
+    blur_mm: float = 0.55
+    sharp: bool = False
+    thickness_mm: float = 2.5
+    padding_hu: int = -1024
+    table: bool = True
+
+
+def render(
+    still: StillPatient,
+    lesions: tuple[PlacedLesion, ...],
+    geometry: Geometry,
+    scanner: Scanner,
+    delay_s: float,
+    phase_label: str,
+    breathing: Breathing,
+    rng: np.random.Generator,
+    strength: float = 1.0,
+    tick: Callable[[float], None] | None = None,
+) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+    """CT numbers (int16) and truth labels (uint8) of one phase on the geometry.
+
+    Labels: 0 background, 1 liver (parenchyma and vessels inside it), 10 + k the k-th lesion, k from 1.
+    """
+    parts = [_Painted(part, delay_s, strength) for part in still.breathe(breathing)]
+    liver = next(p for p in parts if p.part.structure.name == "liver")
+    texture = still.moved_texture(breathing)
+    inlays = [_Inlay(lesion, breathing.moved(lesion.centre_lps_mm), delay_s, phase_label, strength)
+              for lesion in lesions]  # fmt: skip
+    image = np.empty(geometry.shape, np.int16)
+    labels = np.zeros(geometry.shape, np.uint8)
+    normal = np.cross(geometry.affine[:3, 2], geometry.affine[:3, 1])
+    normal /= np.linalg.norm(normal)
+    count = max(1, round(scanner.thickness_mm / 1.25))
+    offsets = ((np.arange(count) + 0.5) / count - 0.5) * scanner.thickness_mm
+    seen = field_of_view(geometry)
+    noise = NoiseMaker(geometry, scanner.noise_hu, scanner.blur_mm, scanner.sharp, rng)
+    soft = 0.8 * geometry.spacing_mm[2]
+    build = still.patient.build
+    back = build.centre_y_mm + build.cavity_half_depth_mm + 18 + 0.8 * build.fat_mm
+    for k in range(geometry.shape[0]):
+        mean: Field = np.zeros(geometry.shape[1:], np.float32)
+        for offset in offsets:
+            plane = Plane(geometry, k, normal * offset, still.cover)
+            mean += _paint(plane, parts, texture, still.cover, inlays, soft)
+        mean /= np.float32(count)
+        middle = Plane(geometry, k, 0 * normal, still.cover)
+        if scanner.table:
+            draw_table(mean, middle.x, middle.y, back)
+        _label(middle, liver.part, inlays, labels[k])
+        mean = noise.add(mean)
+        image[k] = np.clip(np.rint(mean), -1024, 3071)
+        image[k][~seen] = scanner.padding_hu
+        if tick is not None:
+            tick((k + 1) / geometry.shape[0])
+    return image, labels
+
+
+class _Painted:
+    """A moved part with the HU and texture of its layers."""
+
+    def __init__(self, part: Sampled, delay_s: float, strength: float) -> None:
+        self.part = part
+        self.layers = [
+            (
+                np.float32(offset),
+                np.float32(tissue_hu(tissue, delay_s, strength)),
+                np.float32(texture_hu(tissue, delay_s)),
+            )
+            for offset, tissue in part.structure.layers
+        ]
+        self.most = max(float(offset) for offset, _, _ in self.layers)
+
+
+class _Inlay:
+    """A lesion where it lies in this phase, with the HU of its parts."""
+
+    def __init__(self, lesion: PlacedLesion, centre: Point, delay_s: float, phase_label: str, strength: float) -> None:
+        self.lesion, self.centre = lesion, centre
+        spec = lesion.spec
+        body = dict(spec.hu).get(phase_label, lesion_hu(spec.kind, "body", delay_s, strength))
+        rim = lesion_hu(spec.kind, "rim", delay_s, strength)
+        self.layers = [(np.float32(0), np.float32(rim if spec.rim_mm else body))]
+        if spec.rim_mm:
+            self.layers.append((np.float32(-spec.rim_mm), np.float32(body)))
+        self.core = np.float32(lesion_hu(spec.kind, "core", delay_s, strength))
+
+    def window(self, plane: Plane) -> tuple[tuple[slice, slice], list[Field]] | None:
+        reach = np.float32(self.lesion.reach_mm + 3)
+        near = np.broadcast_to(
+            (np.abs(plane.x - self.centre[0]) < reach)
+            & (np.abs(plane.y - self.centre[1]) < reach)
+            & (np.abs(plane.z - self.centre[2]) < reach),
+            plane.shape,
+        )
+        rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
+        if len(rows) == 0:
+            return None
+        window = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
+        return window, [np.broadcast_to(c, plane.shape)[window] for c in (plane.x, plane.y, plane.z)]
+
+
+def _paint(
+    plane: Plane, parts: list[_Painted], texture: Field, cover: Grid, inlays: list[_Inlay], soft: float
+) -> Field:
+    """CT numbers of an infinitely thin plane, without blur and noise."""
+    image: Field = np.full(plane.shape, -1000, np.float32)
+    grain: Field = np.zeros(plane.shape, np.float32)
+    found = plane.sample(texture, cover)
+    if found is not None:
+        grain[found[0]] = found[1]
+    for one in parts:
+        hit = plane.sample(one.part.distance, one.part.grid, one.most + soft)
+        if hit is None:
+            continue
+        window, distance = hit
+        view, rough = image[window], grain[window]
+        for offset, hu, amplitude in one.layers:
+            _blend(view, distance - offset, hu, amplitude, rough, soft)
+    for inlay in inlays:
+        box = inlay.window(plane)
+        if box is None:
+            continue
+        window, (x, y, z) = box
+        view, rough = image[window], grain[window]
+        distance = inlay.lesion.distance(x, y, z, inlay.centre)
+        for offset, hu in inlay.layers:
+            _blend(view, distance - offset, hu, _LESION_TEXTURE_HU, rough, soft)
+        if inlay.lesion.spec.core:
+            core = inlay.lesion.distance(x, y, z, inlay.centre, inlay.lesion.spec.core)
+            _blend(view, core, inlay.core, _LESION_TEXTURE_HU, rough, 3 * soft)
+    return image
+
+
+_LESION_TEXTURE_HU = np.float32(2.5)
+
+
+def _blend(view: Field, distance: Field, hu: np.float32, amplitude: np.float32, grain: Field, soft: float) -> None:
+    share = np.clip(np.float32(0.5) - distance * np.float32(1 / soft), 0, 1)
+    goal = hu + amplitude * grain if amplitude else hu
+    view += share * (goal - view)
+
+
+def _label(plane: Plane, liver: Sampled, inlays: list[_Inlay], out: NDArray[np.uint8]) -> None:
+    hit = plane.sample(liver.distance, liver.grid, 0.0)
+    if hit is not None:
+        out[hit[0]][hit[1] < 0] = 1
+    for number, inlay in enumerate(inlays, start=1):
+        box = inlay.window(plane)
+        if box is not None:
+            window, (x, y, z) = box
+            out[window][inlay.lesion.distance(x, y, z, inlay.centre) <= 0] = 10 + number
