@@ -67,6 +67,11 @@ class Breathing:
         return float(now[0]), float(now[1]), float(now[2])
 
     @property
+    def bends(self) -> bool:
+        """Whether there is more than a shift."""
+        return bool((self.waves[:, 4:] != 0).any())
+
+    @property
     def reach_mm(self) -> float:
         """No displacement is larger than this."""
         return float(np.linalg.norm(self.shift_lps_mm) + np.linalg.norm(self.waves[:, 4:], axis=1).sum())

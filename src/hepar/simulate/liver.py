@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ def draw_liver(build: Build, rng: np.random.Generator, dome: Solid, cavity: Soli
         volume_ml = float(np.clip(0.5 - common(fixed, plane + np.float32(offset), 8.0) / 6, 0, 1).sum()) * 0.216
         low, high = (offset, high) if volume_ml > target_ml else (low, offset)
 
+    @lru_cache(maxsize=1)  # the trees inside ask for the same grid again
     def solid(grid: Grid) -> Field:
         return common(upper(grid), lower(grid) + np.float32(offset), 8.0)
 

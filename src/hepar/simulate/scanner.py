@@ -64,7 +64,7 @@ def render(
     labels = np.zeros(geometry.shape, np.uint8)
     normal = np.cross(geometry.affine[:3, 2], geometry.affine[:3, 1])
     normal /= np.linalg.norm(normal)
-    count = max(1, round(scanner.thickness_mm / 1.25))
+    count = max(1, round(scanner.thickness_mm / max(1.25, 0.8 * geometry.spacing_mm[2])))
     offsets = ((np.arange(count) + 0.5) / count - 0.5) * scanner.thickness_mm
     seen = field_of_view(geometry)
     noise = NoiseMaker(geometry, scanner.noise_hu, scanner.blur_mm, scanner.sharp, rng)
@@ -75,7 +75,7 @@ def render(
         mean: Field = np.zeros(geometry.shape[1:], np.float32)
         for offset in offsets:
             plane = Plane(geometry, k, normal * offset, still.cover)
-            mean += _paint(plane, parts, texture, still.cover, inlays, soft)
+            mean += _paint(plane, parts, texture, inlays, soft)
         mean /= np.float32(count)
         middle = Plane(geometry, k, 0 * normal, still.cover)
         if scanner.table:
@@ -134,12 +134,12 @@ class _Inlay:
 
 
 def _paint(
-    plane: Plane, parts: list[_Painted], texture: Field, cover: Grid, inlays: list[_Inlay], soft: float
+    plane: Plane, parts: list[_Painted], texture: tuple[Field, Grid], inlays: list[_Inlay], soft: float
 ) -> Field:
     """CT numbers of an infinitely thin plane, without blur and noise."""
     image: Field = np.full(plane.shape, -1000, np.float32)
     grain: Field = np.zeros(plane.shape, np.float32)
-    found = plane.sample(texture, cover)
+    found = plane.sample(*texture)
     if found is not None:
         grain[found[0]] = found[1]
     for one in parts:

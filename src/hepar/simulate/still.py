@@ -35,33 +35,43 @@ class StillPatient:
             found = cover.window(structure.box)
             if found is not None:
                 self.parts.append(Sampled(structure, found[1], structure.solid(found[1])))
-        self.cavity = patient.cavity(cover)
         self.texture = _texture(rng, cover)
 
     def breathe(self, breathing: Breathing) -> Iterator[Sampled]:
         """The parts where they lie in a phase, in painting order."""
-        u = breathing.displacement(self.cover)
+        u = breathing.displacement(self.cover) if breathing.bends else None
         for part in self.parts:
-            moved = part
-            if part.structure.motion:
-                reach = part.structure.motion * breathing.reach_mm + self.cover.spacing_mm[0]
-                low = tuple(a - reach for a in part.structure.box[0])
-                high = tuple(a + reach for a in part.structure.box[1])
+            structure, moved = part.structure, part
+            if structure.motion and u is None:
+                # Without a bend the whole grid of the part moves, and nothing is interpolated.
+                origin = [
+                    o + structure.motion * s for o, s in zip(part.grid.origin_mm, breathing.shift_lps_mm, strict=True)
+                ]
+                grid = Grid((origin[0], origin[1], origin[2]), part.grid.spacing_mm, part.grid.shape)
+                moved = Sampled(structure, grid, part.distance)
+            elif structure.motion and u is not None:
+                reach = structure.motion * breathing.reach_mm + self.cover.spacing_mm[0]
+                low = tuple(a - reach for a in structure.box[0])
+                high = tuple(a + reach for a in structure.box[1])
                 found = self.cover.window(((low[0], low[1], low[2]), (high[0], high[1], high[2])))
-                assert found is not None
+                if found is None:
+                    continue
                 place, grid = found
-                index = _moved_index(grid, part.grid, [a[place] for a in u], part.structure.motion)
-                moved = Sampled(part.structure, grid, _interpolate(part.distance, index))
-            if part.structure.clipped:
-                place = _place(self.cover, moved.grid)
-                most = max(offset for offset, _ in part.structure.layers)
-                clipped = np.maximum(moved.distance, self.cavity[place] + np.float32(most))
-                moved = Sampled(moved.structure, moved.grid, clipped)
+                index = _moved_index(grid, part.grid, [a[place] for a in u], structure.motion)
+                moved = Sampled(structure, grid, _interpolate(part.distance, index))
+            if structure.clipped:
+                most = max(offset for offset, _ in structure.layers)
+                clipped = np.maximum(moved.distance, self.patient.cavity(moved.grid) + np.float32(most))
+                moved = Sampled(structure, moved.grid, clipped)
             yield moved
 
-    def moved_texture(self, breathing: Breathing) -> Field:
+    def moved_texture(self, breathing: Breathing) -> tuple[Field, Grid]:
+        """The grain of the tissues, moved like the organs."""
+        if not breathing.bends:
+            origin = [o + s for o, s in zip(self.cover.origin_mm, breathing.shift_lps_mm, strict=True)]
+            return self.texture, Grid((origin[0], origin[1], origin[2]), self.cover.spacing_mm, self.cover.shape)
         index = _moved_index(self.cover, self.cover, list(breathing.displacement(self.cover)), 1.0)
-        return _interpolate(self.texture, index)
+        return _interpolate(self.texture, index), self.cover
 
 
 def region_of(geometries: list[Geometry], patient: Patient, margin_mm: float, spacing_mm: float) -> Grid:
@@ -78,13 +88,6 @@ def region_of(geometries: list[Geometry], patient: Patient, margin_mm: float, sp
     shape = np.maximum(np.ceil((high - low) / spacing_mm).astype(int) + 1, 2)
     origin = (float(low[0]), float(low[1]), float(low[2]))
     return Grid(origin, (spacing_mm,) * 3, (int(shape[2]), int(shape[1]), int(shape[0])))
-
-
-def _place(cover: Grid, grid: Grid) -> tuple[slice, slice, slice]:
-    """Where a sub-grid lies in the cover."""
-    start = [round((grid.origin_mm[a] - cover.origin_mm[a]) / cover.spacing_mm[2 - a]) for a in (2, 1, 0)]
-    stop = [a + n for a, n in zip(start, grid.shape, strict=True)]
-    return slice(start[0], stop[0]), slice(start[1], stop[1]), slice(start[2], stop[2])
 
 
 def _moved_index(grid: Grid, source: Grid, u: list[Field], share: float) -> Field:

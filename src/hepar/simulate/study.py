@@ -66,7 +66,7 @@ def simulate(
         for n, phase in enumerate(settings.phases)
     ]
     margin = max(b.reach_mm for b in breathings) + settings.scanner.thickness_mm + 4
-    step = 2.0 if min(settings.spacing_mm) < 1.5 else 2.5
+    step = 2.0 if min(settings.spacing_mm) < 1.5 else 3.0
     cover = region_of([geometry], patient, margin, step)
     still = StillPatient(patient, cover, np.random.default_rng([seed, 3]))
     study_uid = derived_uid("hepar.simulate", "study", str(seed), repr(settings))
