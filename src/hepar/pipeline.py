@@ -208,7 +208,13 @@ def _align(
             )
             aligned.append(
                 harmonise.align(
-                    phase.id, reference.volume, phase.volume, transform, residual, box, settings=settings.harmonise
+                    phase.id,
+                    phase.volume,
+                    reference=reference.volume.geometry,
+                    box=box,
+                    transform=transform,
+                    residual=residual,
+                    settings=settings.harmonise,
                 )
             )
         tell((number + 1) / len(phases))

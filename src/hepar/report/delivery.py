@@ -18,15 +18,17 @@ RESULT_FILES = frozenset({"run.json", "findings.json"})
 _STAGING = ".hepar-partial-"
 
 
-def check_target(out: Path, *, source: Path, overwrite: bool, own_files: frozenset[str] = RESULT_FILES) -> None:
+def check_target(out: Path, *, source: Path | None, overwrite: bool, own_files: frozenset[str] = RESULT_FILES) -> None:
     """Raise WrongCall unless a result may be put at `out`.
 
     out: must not exist, or be an empty folder, or (with overwrite) an earlier result, known by `own_files`.
-    source: what is analysed; `out` may lie neither in it nor around it.
+    source: what is analysed, None for nothing; `out` may lie neither in it nor around it.
     """
-    target, given = out.resolve(), source.resolve()
-    if target == given or given in target.parents or target in given.parents:
-        raise WrongCall(f"the output folder {out} and the study {source} lie inside each other; choose another -o")
+    target = out.resolve()
+    if source is not None:
+        given = source.resolve()
+        if target == given or given in target.parents or target in given.parents:
+            raise WrongCall(f"the output folder {out} and the study {source} lie inside each other; choose another -o")
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise WrongCall(f"{out} is there and is not a folder; choose another -o")
     if out.exists() and (content := {entry.name for entry in _listing(out)}):

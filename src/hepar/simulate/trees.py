@@ -20,7 +20,7 @@ def grow(rng: np.random.Generator, root: Point, targets: NDArray[np.float64], ro
     centre; radii follow Murray's law with the number of targets as flow. Branches thinner than least_radius_mm end.
     """
     out: list[Segment] = []
-    total = len(targets)
+    total = max(len(targets), 1)  # no target is fed by no tree
     stack: list[tuple[NDArray[np.float64], NDArray[np.float64], float]] = [
         (np.asarray(root, float), targets, root_radius_mm)
     ]
