@@ -10,6 +10,7 @@ from hepar.record import NOT_COVERED_HU, Geometry
 _LOW_HU, _HIGH_HU, _BIN_HU = -250, 450, 4
 _BINS = (_HIGH_HU - _LOW_HU) // _BIN_HU
 _LIMIT = 3.0
+_BLUR_SHARE = 0.15
 SCORE_LOGIT = np.log((np.arange(256) + 2.0) / (257.0 - np.arange(256))).astype(np.float32)
 """Lookup table: 255 x probability to log-odds, limited to about 4.9."""
 
@@ -20,7 +21,7 @@ class Evidence:
     inside_hu, outside_hu: samples; with fewer than 30 of either nothing is known and every value gives 0.
     """
 
-    def __init__(self, inside_hu: NDArray[np.int16], outside_hu: NDArray[np.int16], blur_hu: float = 8.0) -> None:
+    def __init__(self, inside_hu: NDArray[np.int16], outside_hu: NDArray[np.int16], least_blur_hu: float = 8.0) -> None:
         from scipy import ndimage
 
         inside_hu = inside_hu[inside_hu != NOT_COVERED_HU]
@@ -28,11 +29,14 @@ class Evidence:
         self.table = np.zeros(_BINS, np.float32)
         if min(inside_hu.size, outside_hu.size) < 30:
             return
+        # Wide enough that values between two narrow peaks, which are edge voxels, fall to the nearer one.
+        gap = abs(float(np.median(inside_hu)) - float(np.median(outside_hu)))
+        blur = max(least_blur_hu, _BLUR_SHARE * gap) / _BIN_HU
         density = []
         for sample in (inside_hu, outside_hu):
             counts = np.bincount(_bin(sample).ravel(), minlength=_BINS).astype(np.float64)
-            smooth = ndimage.gaussian_filter1d(counts, blur_hu / _BIN_HU, mode="nearest")
-            density.append(smooth / smooth.sum() + 0.05 / _BINS)
+            smooth = ndimage.gaussian_filter1d(counts, blur, mode="nearest")
+            density.append(smooth / smooth.sum() + 0.02 / _BINS)
         self.table = np.clip(np.log(density[0] / density[1]), -_LIMIT, _LIMIT).astype(np.float32)
 
     def __call__(self, hu: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -20,7 +20,10 @@ _MARGIN_MM = 16.0
 _BAND_MM = 4.5
 _SHELL_MM = (3.0, 12.0)
 _OUTSIDE = -4.0
-_SMOOTH_MM = 1.0
+_SMOOTH_MM = 0.5
+_PRIOR = 0.5
+_FREE_MM = 3.0
+_ROUNDS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,13 +121,21 @@ def _outline(
     if inside.sum() < 30:
         inside = near > -1.5
     shell = native_liver[box] & (near < -_SHELL_MM[0]) & (near > -_SHELL_MM[1]) & ~other
-    raw = field.copy()
     phases = [volume.array[box], *(_cut_out(o, box) for o in others)]
     calmed = [calm(hu, grid, 0.8) for hu in phases]
-    band = (near > -_BAND_MM).astype(np.float32) / np.sqrt(len(phases))
-    for hu in calmed:
-        field += band * Evidence(hu[inside], hu[shell], blur_hu=10.0)(hu)
-    mask = (smooth_field(field, grid, _SMOOTH_MM) > 0) & (near > -_BAND_MM) & (native_liver[box] | (raw > 0))
+    # The network sees 3 mm; nearer than that to its outline the grey values decide, if they can tell.
+    prior = np.clip(field, -_PRIOR, _PRIOR) - 2 * _PRIOR * np.clip((-near - _FREE_MM) / (_BAND_MM - _FREE_MM), 0, 1)
+    allowed = (near > -_BAND_MM) & (native_liver[box] | (field > 0))
+    mask = inside
+    for _ in range(_ROUNDS):
+        told = prior.copy()
+        for hu in calmed:
+            told += Evidence(hu[mask], hu[shell], least_blur_hu=10.0)(hu) / np.float32(np.sqrt(len(phases)))
+        better = (smooth_field(told, grid, _SMOOTH_MM) > 0) & allowed
+        if better.sum() < 30:
+            break
+        mask = better
+    mask = mask & allowed
     mask = ndimage.binary_fill_holes(mask)
     labels, count = split_touching(mask, grid.spacing_mm, neck=settings.split_neck, min_ml=settings.lesion_min_ml)
     pieces = []
@@ -132,7 +143,7 @@ def _outline(
         one = labels[at] == number
         if float(one.sum()) * grid.voxel_volume_ml < settings.lesion_min_ml:
             continue
-        features = _features(labels == number, shell, raw, near, calmed, native_liver[box], grid)
+        features = _features(labels == number, shell, field, near, calmed, native_liver[box], grid)
         pieces.append(_Piece(_shift(at, box), one, features))
     return pieces
 

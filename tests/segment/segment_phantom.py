@@ -1,10 +1,13 @@
-"""A network for tests with known answers: it tells tissues apart by their blurred HU alone."""
+"""A phantom, and a network that tells its tissues apart by their blurred HU alone, so that answers are known."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from hepar.record import Geometry, Volume
 
 LIVER_HU, LESION_HU, KIDNEY_HU, LUNG_HU = 110, 60, 230, -850
 BODY_HU = 155
@@ -46,3 +49,30 @@ def write_standin(folder: Path) -> Path:
     path = folder / "standin.xml"
     ov.save_model(ov.Model([logits], [image], "standin"), str(path), compress_to_fp16=False)
     return path
+
+
+Ball = tuple[tuple[float, float, float], float, float]
+
+
+def phantom(geometry: Geometry, balls: Sequence[Ball] = (), *, noise_hu: float = 8.0, seed: int = 0) -> Volume:
+    """A body around LPS 0 with an ellipsoid liver of 70 x 70 x 75 mm half axes at (-60, -10, 0), a kidney, and balls.
+
+    balls: (centre LPS mm, radius mm, HU).
+    """
+    rng = np.random.default_rng(seed)
+    array = np.empty(geometry.shape, np.int16)
+    rows, columns = np.mgrid[: geometry.shape[1], : geometry.shape[2]]
+    for number in range(geometry.shape[0]):
+        index = np.stack([np.full(rows.shape, number), rows, columns], axis=-1)
+        x, y, z = np.moveaxis(geometry.to_lps_mm(index), -1, 0)
+        hu = np.full(rows.shape, -1000.0)
+        hu[(x / 165) ** 2 + (y / 120) ** 2 < 1] = BODY_HU
+        hu[((x - 80) / 30) ** 2 + ((y - 60) / 30) ** 2 + ((z + 20) / 50) ** 2 < 1] = KIDNEY_HU
+        hu[((x + 60) / 70) ** 2 + ((y + 10) / 70) ** 2 + (z / 75) ** 2 < 1] = LIVER_HU
+        for (cx, cy, cz), radius, value in balls:
+            hu[(x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2 < radius**2] = value
+        array[number] = np.rint(hu + rng.normal(0, noise_hu, rows.shape))
+    return Volume(array, geometry, "CT")
+
+
+LIVER_ML = 4 / 3 * np.pi * 70 * 70 * 75 / 1000
