@@ -61,7 +61,7 @@ def draw_patient(rng: np.random.Generator, liver_ml: float | None = None, cirrho
     pancreas = organs.pancreas(build, rng)
     vessels = organs.vessels(build, rng)
     gallbladder = organs.gallbladder(build, rng)
-    dents = [(kidney_solids[0], 5.0), (gallbladder.solid, 1.0), (organs.named(vessels, "vena_cava"), 0.3),
+    dents = [(kidney_solids[0], 5.0), (gallbladder.solid, 1.0), (organs.named(vessels, "vena_cava"), -0.8),
              (organs.named(vessels, "aorta"), 9.0), (organs.named(stomach, "duodenum"), 2.0)]  # fmt: skip
     liver = draw_liver(build, rng, dome, cavity, dents, drawn_ml if liver_ml is None else liver_ml,
                        drawn_nodes if cirrhosis is None else cirrhosis)  # fmt: skip

@@ -51,7 +51,7 @@ _LESION_HU: dict[str, dict[str, tuple[float, float, float, float, float]]] = {
 
 # Standard deviation of a tissue's own texture in HU (not noise); the spleen is mottled in the arterial phase.
 TEXTURE_HU = {
-    "liver": 2.5, "spleen": 2.5, "kidney_cortex": 5.0, "kidney_medulla": 5.0, "pancreas": 8.0, "muscle": 6.0,
+    "liver": 2.0, "spleen": 2.0, "kidney_cortex": 5.0, "kidney_medulla": 5.0, "pancreas": 8.0, "muscle": 6.0,
     "fat": 5.0, "bone_marrow": 35.0, "bone_cortical": 60.0, "stool": 60.0, "bowel_fluid": 8.0, "stomach_fluid": 6.0,
     "lung": 18.0, "myocardium": 4.0, "bowel_wall": 5.0, "stomach_wall": 5.0, "bowel_oral_contrast": 30.0,
 }  # fmt: skip

@@ -15,6 +15,7 @@ from .settings import PhaseSettings, SimulationSettings
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.dataset import FileMetaDataset
 
 STUDY_DATE = "20260105"
 INJECTION_S = 10 * 3600 + 5 * 60  # 10:05:00; everything of the study is timed from here
@@ -130,7 +131,7 @@ def slice_template(image: NDArray[np.int16], geometry: Geometry, phase: PhaseSet
 def slice_dataset(template: Dataset, k: int, pixels: NDArray[np.int16], geometry: Geometry,
                   plan: SeriesPlan) -> Dataset:  # fmt: skip
     """The k-th slice as a dataset that can be saved."""
-    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.dataset import Dataset
 
     d = Dataset()
     d.update(template)
@@ -141,28 +142,21 @@ def slice_dataset(template: Dataset, k: int, pixels: NDArray[np.int16], geometry
     d.ImagePositionPatient = [decimal(v) for v in place]
     d.SliceLocation = decimal(place[2])
     d.PixelData = (pixels - INTERCEPT).astype("<i2").tobytes()
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = d.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = d.SOPInstanceUID
-    meta.TransferSyntaxUID = EXPLICIT_LITTLE
-    meta.ImplementationClassUID = IMPLEMENTATION
-    meta.ImplementationVersionName = "HEPAR_SIMULATE"
-    d.file_meta = meta
+    d.file_meta = file_meta(d.SOPClassUID, d.SOPInstanceUID)
     return d
 
 
-def write_enhanced(file: Path, image: NDArray[np.int16], geometry: Geometry, phase: PhaseSettings,
-                   settings: SimulationSettings, plan: SeriesPlan) -> None:  # fmt: skip
-    """Write a phase as one multi-frame object (Legacy Converted Enhanced CT, DICOM PS3.3 A.70)."""
-    from highdicom.legacy import LegacyConvertedEnhancedCTImage
+def file_meta(class_uid: str, instance_uid: str) -> FileMetaDataset:
+    """The head of a file."""
+    from pydicom.dataset import FileMetaDataset
 
-    template = slice_template(image, geometry, phase, settings, plan)
-    slices = [slice_dataset(template, k, image[k], geometry, plan) for k in range(len(image))]
-    uid = derived_uid(plan.series_uid, "enhanced")
-    out = LegacyConvertedEnhancedCTImage(slices, derived_uid(plan.series_uid, "series"), plan.series_number, uid, 1)
-    out.InstanceCreationDate = out.ContentDate = STUDY_DATE
-    out.InstanceCreationTime = out.ContentTime = clock(INJECTION_S)
-    out.save_as(file, enforce_file_format=True)
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = class_uid
+    meta.MediaStorageSOPInstanceUID = instance_uid
+    meta.TransferSyntaxUID = EXPLICIT_LITTLE
+    meta.ImplementationClassUID = IMPLEMENTATION
+    meta.ImplementationVersionName = "HEPAR_SIMULATE"
+    return meta
 
 
 def decimal(value: float) -> str:

@@ -134,6 +134,7 @@ def place_lesions(patient: Patient, lesions: tuple[Lesion, ...], rng: np.random.
         candidates = np.argwhere(deep)[:, ::-1] * step + np.asarray(box[0])
         rng.shuffle(candidates)
         for candidate in candidates[:400]:
+            candidate = candidate + rng.uniform(-2, 2, 3)
             centre = (float(candidate[0]), float(candidate[1]), float(candidate[2]))
             apart = all(np.linalg.norm(candidate - other.centre_lps_mm) > one.reach_mm + other.reach_mm + 8
                         for other in placed.values())  # fmt: skip

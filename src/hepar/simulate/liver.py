@@ -95,7 +95,7 @@ def _upper(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid, d
 
     def distance(grid: Grid) -> Field:
         x, y, z = grid.axes()
-        out = common(cavity(grid) + np.float32(3.0), dome(grid) + np.float32(2.5), 8.0)
+        out = common(cavity(grid) + np.float32(1.8), dome(grid) + np.float32(2.5), 8.0)
         rear = ((x + 6 * sx) * slope + y - behind) / np.float32(np.hypot(1, slope))
         out = common(out, rear + 0 * z, 14.0)
         out = common(out, np.asarray(x - reach - 0.25 * (z - 60) + 0 * y, np.float32), 20.0)
@@ -118,7 +118,7 @@ def _trees(build: Build, rng: np.random.Generator, points: NDArray[np.float64]) 
     """Portal tree from the hilum (right and left branch) and the three hepatic veins into the vena cava."""
     sx, sy, _ = build.scale
     bore = float(rng.uniform(0.85, 1.2))
-    chosen = points[rng.choice(len(points), min(len(points), 150), replace=False)]
+    chosen = points[rng.choice(len(points), min(len(points), 240), replace=False)]
     hilum = build.at(-30, -24, 0)
     cut = 4 * sx
     right, left = chosen[chosen[:, 0] < -cut], chosen[chosen[:, 0] >= -cut]
@@ -127,7 +127,7 @@ def _trees(build: Build, rng: np.random.Generator, points: NDArray[np.float64]) 
     portal.append((hilum, build.at(-52, -12, 6), 6.0 * bore, 5.2 * bore))
     portal.append((hilum, elbow, 5.0 * bore, 4.4 * bore))
     portal += grow(rng, elbow, left, 4.4 * bore)
-    chosen = points[rng.choice(len(points), min(len(points), 130), replace=False)]
+    chosen = points[rng.choice(len(points), min(len(points), 200), replace=False)]
     top = build.dome_mm - 18
     angle = np.degrees(np.arctan2(chosen[:, 0] + 21 * sx, -(chosen[:, 1] + 12 * sy)))
     veins = []

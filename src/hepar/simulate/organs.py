@@ -22,10 +22,17 @@ def bowel(build: Build, rng: np.random.Generator) -> list[Structure]:
     out = []
     kinds = ("bowel_fluid", "bowel_wall", "bowel_oral_contrast", "bowel_gas")
     weights = np.array([0.5, 0.25, 0.15, 0.10]) if rng.random() < 0.5 else np.array([0.6, 0.3, 0.0, 0.1])
-    for k in range(int(rng.integers(10, 17))):
-        start = np.array([rng.uniform(-70, 90), rng.uniform(-70, -15), rng.uniform(-190, -70)])
+    for k in range(int(rng.integers(18, 27))):
+        start = np.array([rng.uniform(-70, 90), rng.uniform(-76, -15), rng.uniform(-200, -70)])
+        high = -58.0
+        if k % 3 == 0:  # jejunum, higher on the left
+            start, high = np.array([rng.uniform(25, 90), rng.uniform(-76, 5), rng.uniform(-80, -20)]), -8.0
         steps = rng.normal(size=(6, 3)) * (26, 14, 18)
-        path = np.clip(start + np.vstack([np.zeros(3), steps.cumsum(0)]), (-85, -82, -260), (100, -8, -58))
+        path = np.clip(
+            start + np.vstack([np.zeros(3), steps.cumsum(0)]),
+            (-85 if high < -50 else 12, -82, -260),
+            (100, -8 if high < -50 else 10, high),
+        )
         radius = float(rng.uniform(8, 13))
         content = kinds[int(rng.choice(4, p=weights))]
         points = build.path(*((float(p[0]), float(p[1]), float(p[2])) for p in path))
@@ -50,9 +57,9 @@ def bowel(build: Build, rng: np.random.Generator) -> list[Structure]:
 
 def stomach(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid) -> list[Structure]:
     """Stomach with fluid and a gas bubble in front (the patient lies on the back), and the duodenum."""
-    full = float(rng.uniform(0.75, 1.4))
-    places = ((62, 14, 62), (70, -20, 44), (64, -44, 18), (36, -60, -14), (4, -58, -28), (-28, -45, -22))
-    curve, radii = smooth_path(build.path(*places), [28 * full, 30 * full, 24 * full, 18 * full, 14, 9], 6.0)
+    full = float(rng.uniform(0.85, 1.4))
+    places = ((58, 16, 70), (70, -18, 48), (66, -46, 16), (36, -60, -14), (4, -58, -28), (-28, -45, -22))
+    curve, radii = smooth_path(build.path(*places), [30 * full, 31 * full, 25 * full, 19 * full, 15, 9], 6.0)
     core, shape = tube(curve, radii, 20.0), wobble(rng, 1.6, 60)
 
     def whole(grid: Grid) -> Field:
@@ -107,8 +114,8 @@ def kidneys(build: Build, rng: np.random.Generator) -> tuple[list[Structure], li
 def spleen(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid, avoid: list[Solid]) -> Structure:
     """A spleen of about 120 to 400 ml between diaphragm, wall, left kidney and stomach."""
     size = float(np.clip(rng.normal(1.08, 0.12), 0.8, 1.45))
-    centre = build.at(104, 32, 26 + float(rng.normal(0, 6)))
-    whole = ellipsoid(centre, (34 * size, 50 * size, 50 * size), (float(rng.normal(-25, 8)), 15, -20))
+    centre = build.at(101, 32, 32 + float(rng.normal(0, 6)))
+    whole = ellipsoid(centre, (38 * size, 52 * size, 52 * size), (float(rng.normal(-25, 8)), 15, -20))
     shape = wobble(rng, 1.5, 60)
 
     def solid(grid: Grid) -> Field:

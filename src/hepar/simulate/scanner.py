@@ -165,7 +165,7 @@ def _paint(
     return image
 
 
-_LESION_TEXTURE_HU = np.float32(2.5)
+_LESION_TEXTURE_HU = np.float32(1.5)
 
 
 def _blend(view: Field, distance: Field, hu: np.float32, amplitude: np.float32, grain: Field, soft: float) -> None:

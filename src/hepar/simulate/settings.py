@@ -80,8 +80,8 @@ class SimulationSettings:
     tilt_deg: gantry tilt; slices are tilted about x and stepped along the table, so the grid is sheared.
     oblique_deg: the whole grid turned about z and then x, slices staying perpendicular to their axis.
     one_series: all phases in a single series, told apart by acquisition number and time.
-    shuffle_names: random file names without extension, in no order. output: classic DICOM, enhanced multi-frame
-    DICOM (legacy converted), or NIfTI.
+    shuffle_names: random file names without extension, in no order. output: classic DICOM (a file per slice),
+    enhanced multi-frame DICOM (a file per phase), or NIfTI.
     """
 
     phases: tuple[PhaseSettings, ...] = FOUR_PHASES

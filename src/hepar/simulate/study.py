@@ -19,6 +19,7 @@ from . import dicom
 from .anatomy import draw_patient
 from .breathing import Breathing
 from .contrast import lesion_hu, tissue_hu
+from .enhanced import write_enhanced
 from .lesions import PlacedLesion, place_lesions
 from .scanner import render
 from .settings import PhaseSettings, SimulationSettings
@@ -93,7 +94,7 @@ def simulate(
     truth_file = out_dir / "truth.json"
     truth_file.write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     tell("done", 1.0)
-    series = tuple(dict.fromkeys(written_series_uid(plan, settings) for plan in plans))
+    series = tuple(dict.fromkeys(plan.series_uid for plan in plans))
     return SimulatedStudy(images, truth_file, study_uid, series, tuple(label_files))
 
 
@@ -128,11 +129,6 @@ def write_nifti(file: Path, values: NDArray[np.int16] | NDArray[np.uint8], geome
     file.write_bytes(gzip.compress(image.to_bytes(), compresslevel=3, mtime=0))
 
 
-def written_series_uid(plan: dicom.SeriesPlan, settings: SimulationSettings) -> str:
-    """The UID that the written objects carry: a converted multi-frame object is a series of its own."""
-    return derived_uid(plan.series_uid, "series") if settings.output == "enhanced" else plan.series_uid
-
-
 def _plan(n: int, phase: PhaseSettings, settings: SimulationSettings, study_uid: str) -> dicom.SeriesPlan:
     single = settings.one_series
     return dicom.SeriesPlan(
@@ -162,7 +158,7 @@ def _write(images: Path, n: int, pixels: NDArray[np.int16], geometry: Geometry, 
     if settings.output == "nifti":
         write_nifti(folder / f"{n + 1}_{phase.label}.nii.gz", np.ascontiguousarray(pixels), stored)
     elif settings.output == "enhanced":
-        dicom.write_enhanced(folder / f"phase{n + 1}.dcm", pixels, stored, phase, settings, plan)
+        write_enhanced(folder / f"phase{n + 1}.dcm", pixels, stored, phase, settings, plan)
     else:
         names = [f"IM{plan.first_instance + k:05d}.dcm" for k in range(len(pixels))]
         if settings.shuffle_names:
@@ -196,7 +192,7 @@ def _phase_truth(n: int, phase: PhaseSettings, settings: SimulationSettings, pla
         })  # fmt: skip
     return {
         "number": n + 1, "label": phase.clinical_label, "arterial_timing": phase.arterial_timing, "delay_s": t,
-        "series_uid": written_series_uid(plan, settings) if settings.output != "nifti" else None,
+        "series_uid": plan.series_uid if settings.output != "nifti" else None,
         "acquisition_number": plan.acquisition_number, "description": plan.description,
         "shift_lps_mm": list(phase.shift_lps_mm), "bend_mm": phase.bend_mm,
         "labels_file": f"truth/{n + 1}_labels.nii.gz",

@@ -101,6 +101,7 @@ def spine(build: Build, rng: np.random.Generator) -> list[Structure]:
     canal = tube([(0, canal_y, -400), (0, canal_y, 400)], [8.5, 8.5])
     reach = ((-60.0, cy - 30, -400.0), (60.0, canal_y + 50, 400.0))
     muscles = union(
+        ellipsoid((0, canal_y + 13, 0), (24, 17, 900)),
         *(ellipsoid((s * 33, canal_y + 14, 0), (26, 17, 900), (0, 0, 10 * s)) for s in (-1, 1)),
         *(tube([(s * 26, cy, 10), (s * 40, cy + 2, -60), (s * 55, cy - 4, -220)], [3, 15, 24]) for s in (-1, 1)),
     )
