@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from hepar.page import Page
 from hepar.record import (
     NOT_COVERED_HU,
     AlignedPhase,
@@ -185,3 +188,19 @@ def _point(point: np.ndarray) -> tuple[float, float, float]:
 
 
 PROVENANCE = Provenance("0.1.0", "b" * 64, "c" * 64, "a" * 64, "builtin liver3mm 1", "f32", "Example CPU (avx2)")
+
+
+def report(
+    lesions: int = 2, *, phases: int = 4, refused: tuple[str, ...] = (), with_identity: bool = False, **changes: Any
+) -> tuple[dict[str, Any], Page]:
+    """The document and the report of the example; changes: fields of `Study` to replace."""
+    from hepar.report import findings_document, report_content
+
+    outline = anatomy(lesions)
+    examined = replace(study(phases), **changes)
+    lying = aligned(outline, refused=refused, phases=phases)
+    made = findings_document(
+        examined, examined.phases, lying, findings(outline, phases=phases, refused=refused), PROVENANCE,
+        with_identity=with_identity,
+    )  # fmt: skip
+    return made, report_content(made, outline, lying)

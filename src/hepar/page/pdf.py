@@ -22,7 +22,9 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 INK, SOFT, LINE, BAND = (28, 35, 41), (90, 102, 112), (205, 212, 218), (244, 246, 248)
 ACCENT, NOTE, NOTE_LINE, NOTE_INK = (11, 90, 107), (255, 245, 220), (214, 154, 28), (77, 51, 0)
 PT = 25.4 / 72.0
-_Lines: TypeAlias = list[tuple[list[str], list[str]]]
+MOST_LINES = 60
+"""A table row of more lines is parted, so that it fits on a page under the table's head."""
+_Row: TypeAlias = list[list[tuple[str, float, str, tuple[int, int, int]]]]
 
 
 def pdf(page: Page) -> bytes:
@@ -253,51 +255,61 @@ class _Paper:
         self.sheet.set_y(y + height + 2)
 
     def facts(self, block: Facts) -> None:
+        line_height = 8 * PT * 1.32
         for name, value in block.rows:
             left, right = self.lines(name, 40, 8), self.lines(value, WIDTH_MM - 44, 8)
-            height = max(len(left), len(right), 1) * 8 * PT * 1.32 + 1
-            self.room(height)
-            y = self.sheet.get_y()
-            self.put(left, MARGIN_MM, y + 0.5, 40, 8, colour=SOFT)
-            self.put(right, MARGIN_MM + 44, y + 0.5, WIDTH_MM - 44, 8)
-            self.rule(y + height)
-            self.sheet.set_y(y + height)
+            while left or right:
+                self.room(min(max(len(left), len(right)), 6) * line_height + 1)
+                fit = max(1, int((BOTTOM_MM - self.sheet.get_y() - 1) / line_height))
+                head, left, part, right = left[:fit], left[fit:], right[:fit], right[fit:]
+                y = self.sheet.get_y()
+                height = max(len(head), len(part)) * line_height + 1
+                self.put(head, MARGIN_MM, y + 0.5, 40, 8, colour=SOFT)
+                self.put(part, MARGIN_MM + 44, y + 0.5, WIDTH_MM - 44, 8)
+                self.rule(y + height)
+                self.sheet.set_y(y + height)
         self.space(1.5)
 
     def table(self, block: Table) -> None:
         total = sum(column.share for column in block.columns)
         widths = [WIDTH_MM * column.share / total for column in block.columns]
         rights = [column.right for column in block.columns]
-        header = [Cell(column.title, column.small) for column in block.columns]
 
-        def parts(row: Sequence[Cell], size: float, style: str) -> tuple[_Lines, float]:
-            cells = [
-                (self.lines(cell.text, width - 2.4, size, style), self.lines(cell.small, width - 2.4, 6.5))
-                for cell, width in zip(row, widths, strict=True)
-            ]
-            return cells, 2 + max((len(a) * size + len(b) * 6.5) * PT * 1.32 for a, b in cells)
+        def rows_of(row: Sequence[Cell], size: float, style: str) -> list[_Row]:
+            """A row as lines; a row taller than the page as several."""
+            cells = []
+            for cell, width in zip(row, widths, strict=True):
+                look = ("I", SOFT) if cell.missing else (style, INK)
+                main = [(line, size, *look) for line in self.lines(cell.text, width - 2.4, size, look[0])]
+                cells.append(main + [(line, 6.5, "", SOFT) for line in self.lines(cell.small, width - 2.4, 6.5)])
+            pages = range(0, max(1, *(len(cell) for cell in cells)), MOST_LINES)
+            return [[cell[first : first + MOST_LINES] for cell in cells] for first in pages]
 
-        def draw(row: Sequence[Cell], cells: _Lines, height: float, size: float, style: str) -> None:
-            y, x = self.sheet.get_y(), MARGIN_MM
-            if style:
-                self.box(MARGIN_MM, y, WIDTH_MM, height, BAND)
-            for cell, (main, small), width, right in zip(row, cells, widths, rights, strict=True):
-                colour, slant = (SOFT, "I") if cell.missing else (INK, style)
-                low = self.put(main, x + 1.2, y + 1, width - 2.4, size, right=right, colour=colour, style=slant)
-                self.put(small, x + 1.2, low, width - 2.4, 6.5, right=right, colour=SOFT)
+        def height_of(row: _Row) -> float:
+            return 2 + max(sum(size for _, size, _, _ in cell) for cell in row) * PT * 1.32
+
+        def draw(row: _Row, colour: tuple[int, int, int] | None = None) -> None:
+            y, x, height = self.sheet.get_y(), MARGIN_MM, height_of(row)
+            if colour:
+                self.box(MARGIN_MM, y, WIDTH_MM, height, colour)
+            for cell, width, right in zip(row, widths, rights, strict=True):
+                low = y + 1
+                for line, size, style, ink in cell:
+                    low = self.put([line], x + 1.2, low, width - 2.4, size, right=right, colour=ink, style=style)
                 x += width
             self.rule(y + height)
             self.sheet.set_y(y + height)
 
-        top = parts(header, 7.5, "B")
-        rows = [(row, *parts(row, 8, "")) for row in block.rows]
-        together = top[1] + sum(height for _, _, height in rows)
-        self.room(together if together < 0.6 * BOTTOM_MM else top[1] + rows[0][2])
-        draw(header, *top, 7.5, "B")
-        for row, cells, height in rows:
-            if self.room(height):
-                draw(header, *top, 7.5, "B")
-            draw(row, cells, height, 8, "")
+        (header,) = rows_of([Cell(column.title, column.small) for column in block.columns], 7.5, "B")
+        rows = [part for row in block.rows for part in rows_of(row, 8, "")]
+        top = height_of(header)
+        together = top + sum(height_of(row) for row in rows)
+        self.room(together if together < 0.6 * BOTTOM_MM else top + sum(height_of(row) for row in rows[:1]))
+        draw(header, BAND)
+        for row in rows:
+            if self.room(height_of(row)):
+                draw(header, BAND)
+            draw(row)
         self.space(1 if block.note else 3)
         if block.note:
             self.paragraph(Text(block.note, muted=True))

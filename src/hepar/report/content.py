@@ -353,6 +353,8 @@ def _ordered(patient: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _patient(key: str, value: str) -> str:
+    if key == "birth_date" and len(value) == 8 and value.isdigit():
+        return f"{value[:4]}-{value[4:6]}-{value[6:]}"
     return patient_name(value) if key == "name" else value
 
 

@@ -179,7 +179,7 @@ def _pixels(view: _View, corner: tuple[float, float], size: tuple[float, float])
 
 def _outlines(view: _View, corner: tuple[float, float], size: tuple[float, float], number: int | None) -> list[Stroke]:
     """Outlines inside the window: the liver thin, other lesions, and on top the one that is meant (None: all)."""
-    found = _contours(view.liver, view, corner, size, LIVER, 0.8)
+    found = _contours(view.liver, view, corner, size, LIVER, 0.8 if number else 1.2)
     for other in np.unique(view.lesions[view.lesions > 0]):
         if other != number:
             colour = LESION if number is None else OTHER
