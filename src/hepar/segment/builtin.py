@@ -20,6 +20,7 @@ from hepar.segment.settings import SegmentSettings
 from hepar.segment.vessels import outline_vessels
 
 _CONTEXT_MM = 30.0
+_LIVER = (Organ.LIVER, Organ.LESION, Organ.HEPATIC_VESSEL)
 
 
 class Builtin:
@@ -41,9 +42,12 @@ class Builtin:
         geometry = model_geometry(volume.geometry)
         hu = onto_model(volume, geometry)
         progress(0.4)
-        labels, lesion, liver = self._network.probabilities(hu)
+        labels, lesion, score = self._network.probabilities(hu)
+        liver = find_liver(OrganMap(labels, lesion, geometry, score), self.settings)
+        stray = np.isin(labels, _LIVER) & ~liver
+        labels[stray] = Organ.BACKGROUND
         progress(1.0)
-        return OrganMap(labels, lesion, geometry, liver)
+        return OrganMap(labels, lesion, geometry, score)
 
     def anatomy(
         self,
@@ -85,6 +89,6 @@ class Builtin:
             hu = np.where(phase.hu == NOT_COVERED_HU, PADDING_HU, phase.hu).astype(np.int16)
             part = Volume(hu, reference.geometry.crop(phase.box), reference.modality)
             labels, lesion, _ = self._network.probabilities(onto_model(part, place))
-            inside = np.isin(labels, (Organ.LIVER, Organ.LESION, Organ.HEPATIC_VESSEL))
+            inside = np.isin(labels, _LIVER)
             score[box] = np.maximum(score[box], np.where(inside, lesion, 0))
         return score

@@ -31,9 +31,10 @@ class Engine(Protocol):
     precision: str
 
     def organs(self, volume: Volume, progress: Progress = silent) -> OrganMap:
-        """Coarse organs of one phase, LPS-aligned. A volume without liver is legal: its map then holds none.
+        """Coarse organs of one phase, LPS-aligned; stray parts of the liver are taken out.
 
-        Raises Refused for a modality that the engine was not made for.
+        Raises Refused where there is no plausible liver ("no liver found") and for a modality that the engine was not
+        made for.
         """
         ...
 
@@ -47,7 +48,7 @@ class Engine(Protocol):
         """Liver, lesions and inner vessels on the native grid of the reference phase.
 
         organs: of the reference. others: the other phases on the reference's grid; those not accepted are not used.
-        Raises Refused ("no liver found") where the map holds no plausible liver.
+        Raises Refused ("no liver found") for a map of another origin that holds no plausible liver.
         """
         ...
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import cached_property
 from importlib import resources
 from itertools import product
@@ -46,9 +45,8 @@ class Network:
 
     @cached_property
     def version(self) -> str:
-        """As the file beside the weights says, "unknown" without one."""
-        beside = self.path.with_suffix(".json")
-        return str(json.loads(beside.read_text()).get("version", "unknown")) if beside.is_file() else "unknown"
+        """Name and first 12 digits of the hash, so that retrained weights never pass for older ones."""
+        return f"{self.path.stem}-{self.sha256[:12]}"
 
     def probabilities(self, hu: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
         """Labels, 255 x P(lesion) and 255 x P(liver, lesions and inner vessels included) of a 3 mm volume in HU.
