@@ -1,0 +1,59 @@
+"""The loss: cross-entropy, soft Dice of liver, lesions and organs, and a lesion-against-liver term."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from hepar.learn.classes import IGNORE, LESION_CLASS, LIVER_CLASSES, NOT_LIVER
+
+VESSEL_CLASS = 12
+_CLASS_WEIGHT = (1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 1.2, 1.5, 1.5, 0.8, 1.0, 0.8, 1.5)
+_ORGANS = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
+_NOT_LIVER_CLASSES = tuple(k for k in range(13) if k not in LIVER_CLASSES)
+SMOOTH_VOXELS = 40.0
+
+
+def total_loss(logits: torch.Tensor, half: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """logits [n, 13, D, H, W], half the same at half resolution, target [n, D, H, W] uint8 with 255 = unknown.
+
+    The conditional term compares only the channels lesion and liver, averaged over lesion and over liver voxels
+    apart: with plain cross-entropy and Dice the rare lesion class stays at zero.
+    """
+    logits = logits.float()
+    whole = target.long()
+    not_liver = whole == NOT_LIVER
+    target = whole.masked_fill(not_liver, IGNORE)
+    half_target = target[:, ::2, ::2, ::2]
+    known = (whole != IGNORE).float()
+    named = (target != IGNORE).float()
+    weight = torch.tensor(_CLASS_WEIGHT, device=logits.device)
+    log_p = F.log_softmax(logits, 1)
+    loss = F.nll_loss(log_p, target, weight=weight, ignore_index=IGNORE)
+    # unbind, not indexing: the gradient of p[:, k] would fill a whole 13-channel tensor with zeros for each k.
+    p = (log_p.exp() * known[:, None]).unbind(1)
+    channel = logits.unbind(1)
+    if not_liver.any():
+        others = torch.stack([log_p.unbind(1)[k][not_liver] for k in _NOT_LIVER_CLASSES])
+        loss = loss - torch.logsumexp(others, 0).sum() / target.numel()
+    is_liver = torch.zeros_like(known, dtype=torch.bool)
+    for k in LIVER_CLASSES:
+        is_liver |= target == k
+    is_lesion = target == LESION_CLASS
+    loss = loss + _dice(sum(p[k] for k in LIVER_CLASSES), is_liver.float())
+    loss = loss + 1.5 * _dice(p[LESION_CLASS], is_lesion.float())
+    present = [k for k in _ORGANS if bool((target == k).any())]
+    if present:
+        loss = loss + 0.5 * sum(_dice(p[k] * named, (target == k).float()) for k in present) / len(present)
+    margin = channel[LESION_CLASS] - torch.logaddexp(channel[1], channel[VESSEL_CLASS])
+    healthy = is_liver & ~is_lesion
+    if is_lesion.any():
+        loss = loss + 0.8 * F.softplus(-margin[is_lesion]).mean()
+    if healthy.any():
+        loss = loss + 1.0 * F.softplus(margin[healthy]).mean()
+    return loss + 0.3 * F.cross_entropy(half.float(), half_target, weight=weight, ignore_index=IGNORE)
+
+
+def _dice(p: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    both = (p * truth).sum()
+    return 1 - (2 * both + SMOOTH_VOXELS) / (p.sum() + truth.sum() + SMOOTH_VOXELS)

@@ -1,0 +1,75 @@
+"""The training recipe: one TOML file, read into one frozen record."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hepar.errors import WrongCall
+
+
+@dataclass(frozen=True)
+class AtlasSource:
+    """Where one anatomy comes from. kind: totalseg, labelled or procedural; variants: invented domes or bodies."""
+
+    kind: str
+    image: Path | None
+    labels: Path | None
+    variants: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a training run makes."""
+
+    seed: int
+    minutes: float
+    steps: int
+    learning_rate: float
+    weight_decay: float
+    ema: float
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    shapes: tuple[tuple[int, int, int], ...]
+    shape_shares: tuple[float, ...]
+    sources: tuple[AtlasSource, ...]
+    sha256: str
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe; paths in it are relative to the file. Exactly one of minutes and steps is above zero."""
+    raw = path.read_bytes()
+    table: dict[str, Any] = tomllib.loads(raw.decode())
+    base = path.resolve().parent
+
+    def place(text: str | None) -> Path | None:
+        return (base / text).resolve() if text else None
+
+    try:
+        sources = tuple(
+            AtlasSource(s["kind"], place(s.get("image")), place(s.get("labels")), s.get("variants", 1), s["share"])
+            for s in table["atlas"]
+        )
+        recipe = Recipe(
+            seed=table["seed"],
+            minutes=table.get("minutes", 0.0),
+            steps=table.get("steps", 0),
+            learning_rate=table["learning_rate"],
+            weight_decay=table["weight_decay"],
+            ema=table["ema"],
+            widths=tuple(table["widths"]),
+            blocks=tuple(table["blocks"]),
+            shapes=tuple((s[0], s[1], s[2]) for s in table["shapes"]),
+            shape_shares=tuple(table["shape_shares"]),
+            sources=sources,
+            sha256=hashlib.sha256(raw).hexdigest(),
+        )
+    except KeyError as missing:
+        raise WrongCall(f"{path.name}: no entry {missing}, needed for training; add it as in liver3mm.toml") from None
+    if (recipe.minutes > 0) == (recipe.steps > 0):
+        raise WrongCall(f"{path.name}: minutes = {recipe.minutes}, steps = {recipe.steps}; set exactly one above zero")
+    return recipe
