@@ -83,8 +83,22 @@ def patient_grid(patient: Patient, spacing_mm: float | tuple[float, float, float
 
 
 def patient_labels(patient: Patient, grid: Grid) -> NDArray[np.uint8]:
-    """Tissue ids of the patient at rest at every grid point (uint8, slice, row, column)."""
+    """Tissue ids of the patient at rest at every grid point (uint8, slice, row, column). Works slab by slab, so that
+    a large grid needs little more memory than its labels."""
     labels = np.zeros(grid.shape, np.uint8)
+    depth = max(4, _SLAB_VOXELS // (grid.shape[1] * grid.shape[2]))
+    x, y, z = grid.origin_mm
+    for start in range(0, grid.shape[0], depth):
+        count = min(depth, grid.shape[0] - start)
+        slab = Grid((x, y, z + start * grid.spacing_mm[0]), grid.spacing_mm, (count, *grid.shape[1:]))
+        _paint(patient, slab, labels[start : start + count])
+    return labels
+
+
+_SLAB_VOXELS = 4_000_000
+
+
+def _paint(patient: Patient, grid: Grid, labels: NDArray[np.uint8]) -> None:
     cavity = patient.cavity(grid)
     for one in patient.structures:
         found = grid.window(one.box)
@@ -97,4 +111,3 @@ def patient_labels(patient: Patient, grid: Grid) -> NDArray[np.uint8]:
         view = labels[part]
         for offset, tissue in one.layers:
             view[distance < np.float32(offset)] = TISSUES[tissue].id
-    return labels

@@ -130,23 +130,39 @@ def place_lesions(patient: Patient, lesions: tuple[Lesion, ...], rng: np.random.
         if spec.centre_lps_mm is not None:
             placed[index] = PlacedLesion(spec, spec.centre_lps_mm, one.waves)
             continue
-        deep = (liver < -(min(spec.semi_axes_mm) + 3)) & (vessel > min(one.reach_mm, 24.0))
-        candidates = np.argwhere(deep)[:, ::-1] * step + np.asarray(box[0])
-        rng.shuffle(candidates)
-        for candidate in candidates[:400]:
-            candidate = candidate + rng.uniform(-2, 2, 3)
-            centre = (float(candidate[0]), float(candidate[1]), float(candidate[2]))
-            apart = all(np.linalg.norm(candidate - other.centre_lps_mm) > one.reach_mm + other.reach_mm + 8
-                        for other in placed.values())  # fmt: skip
-            if apart and _inside(patient, one, centre):
-                placed[index] = PlacedLesion(spec, centre, one.waves)
-                break
-        else:
+        found = _find_place(patient, one, list(placed.values()), grid, liver, vessel, rng)
+        if found is None:
             raise WrongCall(
                 f"lesion {index + 1} of {2 * one.reach_mm:.0f} mm found no place in a liver of"
                 f" {patient.liver_ml:.0f} ml; ask for smaller or fewer lesions, or give its centre"
             )
+        placed[index] = PlacedLesion(spec, found, one.waves)
     return tuple(placed[i] for i in range(len(lesions)))
+
+
+def _find_place(
+    patient: Patient,
+    lesion: PlacedLesion,
+    others: list[PlacedLesion],
+    grid: Grid,
+    liver: Field,
+    vessel: Field,
+    rng: np.random.Generator,
+) -> Point | None:
+    """A drawn centre inside the liver and apart from the others; nearer to big vessels only where there is no other."""
+    for clearance in (min(lesion.reach_mm, 24.0), 0.5 * min(lesion.reach_mm, 24.0), -1e3):
+        deep = (liver < -0.75 * min(lesion.spec.semi_axes_mm) - 2) & (vessel > clearance)
+        candidates = np.argwhere(deep)[:, ::-1] * grid.spacing_mm[0] + np.asarray(grid.origin_mm)
+        rng.shuffle(candidates)
+        for candidate in candidates[:300] + rng.uniform(-2, 2, (len(candidates[:300]), 3)):
+            centre = (float(candidate[0]), float(candidate[1]), float(candidate[2]))
+            apart = all(
+                np.linalg.norm(candidate - other.centre_lps_mm) > lesion.reach_mm + other.reach_mm + 8
+                for other in others
+            )
+            if apart and _inside(patient, lesion, centre):
+                return centre
+    return None
 
 
 def _waves(spec: Lesion, rng: np.random.Generator) -> NDArray[np.float64]:
