@@ -19,11 +19,11 @@ EDGE_REACH_MM = 14.0
 """Signed distances count up to here; voxels this near to the volume's end know no edge (the liver may be cut)."""
 EDGE_SCALE_MM = 3.0
 """An edge off by this much costs half of the most: outlines of networks are wrong by a voxel here and there."""
-NOISE_HU = 8.0
+NOISE_HU = 6.0
 """Contrast below this (on working voxels, after averaging) is noise and correlates with nothing."""
 WINDOW_MM = 26.0
 """Side of the window of the local correlation."""
-EDGE_WEIGHT = 1.0
+EDGE_WEIGHT = 0.5
 
 _Float = NDArray[np.float64]
 _Single = NDArray[np.float32]

@@ -12,9 +12,9 @@ from hepar.record import Geometry
 
 ARM_MM = 80.0
 """Turns and strains are counted as the millimetres they make at this distance, so that all parameters weigh alike."""
-STRETCH_COST = 0.15
+STRETCH_COST = 0.03
 """Cost of a root mean square strain of 10 %, in the unit of the fit."""
-BEND_COST = 0.05
+BEND_COST = 0.008
 """Cost of a root mean square second difference of 1 mm between control points."""
 
 _Float = NDArray[np.float64]
