@@ -11,7 +11,7 @@ import numpy as np
 
 from hepar.ingest import kind, tags
 from hepar.ingest.choose import choose
-from hepar.ingest.frame import FileHead, Frame, frames_of
+from hepar.ingest.frame import FileHead, Frame, FrameKey, frames_of
 from hepar.ingest.header import lenient, read_head
 from hepar.ingest.merge import merge_pieces
 from hepar.ingest.pixels import UnreadablePixels, can_decode, decode, syntax_name
@@ -98,6 +98,7 @@ def _without_copies(contents: Contents) -> list[FileHead]:
             heads, same = _without_equal_pixels(heads)
             copies += same
             clashes += len(heads) - 1
+            heads = [replace(head, namesake=n) for n, head in enumerate(heads)]
         kept += heads
     if copies:
         contents.warnings.append(Notice("duplicate_images", f"{copies} images were there twice; copies were left out"))
@@ -161,8 +162,8 @@ def make_plan(
     settings: IngestSettings,
     modality: str | None,
     user_label: Callable[[FileHead], PhaseLabel | None],
-    bad: frozenset[tuple[str, int]] = frozenset(),
-    twins: frozenset[tuple[str, int]] = frozenset(),
+    bad: frozenset[FrameKey] = frozenset(),
+    twins: frozenset[FrameKey] = frozenset(),
 ) -> Plan:
     """The volumes in the objects of one study. bad: keys of frames that could not be decoded."""
     plan = Plan()
@@ -179,7 +180,9 @@ def make_plan(
                     f"compressed as {syntax_name(head.transfer_syntax)}, which no installed decoder reads;"
                     " install hepar[codecs]",
                 )
-            if problem is None and not bad.isdisjoint({(head.sop_uid, n + 1) for n in range(head.frames)}):
+            if problem is None and not bad.isdisjoint(
+                {(head.sop_uid, head.namesake, n + 1) for n in range(head.frames)}
+            ):
                 problem = Notice("damaged_file", "files whose pixels cannot be decoded; copy them again")
             if problem:
                 plan.skipped.append(Skipped(head.series_uid, clean_modality(head.modality), head.frames, problem))
@@ -269,18 +272,22 @@ def sum_up(skipped: Iterable[Skipped]) -> list[Skipped]:
     ]
 
 
-def repeated_twins(candidate_frames: Sequence[Frame], settings: IngestSettings) -> frozenset[tuple[str, int]]:
-    """Keys of frames that lie on another one with equal pixels (sent again under new identifiers)."""
-    seen: dict[tuple[int, str], Frame] = {}
-    twins = set()
-    for frame in sorted(candidate_frames, key=lambda f: f.key):
+def tell_repeats_apart(
+    frames: Sequence[Frame], settings: IngestSettings
+) -> tuple[frozenset[FrameKey], frozenset[FrameKey]]:
+    """Of frames that share places: those equal in pixels to an earlier one (sent again under new identifiers), and
+    those that cannot be decoded."""
+    seen: set[tuple[int, str]] = set()
+    twins, broken = set(), set()
+    for frame in sorted(frames, key=lambda f: f.key):
         assert frame.position is not None
         place = int(np.round(float(frame.position @ frame.normal) / (2 * settings.same_position_mm)))
         try:
             pixels = hashlib.sha256(decode(frame).tobytes()).hexdigest()
         except UnreadablePixels:
+            broken.add(frame.key)
             continue
         if (place, pixels) in seen:
             twins.add(frame.key)
-        seen.setdefault((place, pixels), frame)
-    return frozenset(twins)
+        seen.add((place, pixels))
+    return frozenset(twins), frozenset(broken)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from hepar.ingest import tags
 from hepar.ingest.source import Item
 
+FrameKey: TypeAlias = tuple[str, int, int]
+
 
 @dataclass(frozen=True, eq=False)
 class FileHead:
-    """What holds for a whole DICOM object. Moments are seconds since day 0 of the calendar."""
+    """What holds for a whole DICOM object. namesake: counts objects of other content under one SOP UID, from 0."""
 
     item: Item
     dataset: Any
@@ -26,6 +28,7 @@ class FileHead:
     transfer_syntax: str
     frames: int
     damage: str = ""
+    namesake: int = 0
 
     @property
     def is_enhanced(self) -> bool:
@@ -71,9 +74,9 @@ class Frame:
         return np.cross(self.row, self.column)
 
     @property
-    def key(self) -> tuple[str, int]:
-        """An order that depends on the content only."""
-        return self.head.sop_uid, self.number
+    def key(self) -> FrameKey:
+        """Names the frame, and gives an order that depends on the content only."""
+        return self.head.sop_uid, self.head.namesake, self.number
 
 
 def frames_of(head: FileHead) -> list[Frame]:

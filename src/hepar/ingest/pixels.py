@@ -85,13 +85,15 @@ def _stored(frames: list[Frame]) -> Any:
         with lenient():
             path = head.item.path()
             if head.frames > 1 and "PixelData" not in head.dataset:
-                arrays = iter_pixels(path, indices=[f.number - 1 for f in frames], raw=True, force=True)
+                arrays = iter_pixels(
+                    path, indices=[f.number - 1 for f in frames], raw=True, correct_unused_bits=False, force=True
+                )
             else:
                 ds = pydicom.dcmread(path, force=True)
                 if not getattr(ds, "file_meta", None) or "TransferSyntaxUID" not in ds.file_meta:
                     ds.file_meta = getattr(ds, "file_meta", None) or pydicom.dataset.FileMetaDataset()
                     ds.file_meta.TransferSyntaxUID = pydicom.uid.UID(head.transfer_syntax)
-                ds.pixel_array_options(raw=True)
+                ds.pixel_array_options(raw=True, correct_unused_bits=False)
                 arrays = iter([ds.pixel_array])
     except Exception as error:
         raise UnreadablePixels(frame) from error
@@ -109,7 +111,7 @@ def _stored(frames: list[Frame]) -> Any:
 def to_units(stored: NDArray[Any], frame: Frame, *, modality: str) -> NDArray[np.int16]:
     """Stored values (row, column) of one frame to HU (CT) or scanner units (MR), padding to PADDING_HU or 0."""
     ds = frame.head.dataset
-    values = _whole_bits(stored, ds)
+    values = _whole_bits(stored, frame)
     slope = frame.slope if frame.slope else 1.0
     intercept = frame.intercept if frame.intercept is not None else 0.0
     padding = _padding(stored, values, ds)
@@ -123,8 +125,9 @@ def to_units(stored: NDArray[Any], frame: Frame, *, modality: str) -> NDArray[np
     return np.rint(result).astype(np.int16)
 
 
-def _whole_bits(stored: NDArray[Any], ds: Any) -> NDArray[Any]:
+def _whole_bits(stored: NDArray[Any], frame: Frame) -> NDArray[Any]:
     """The stored bits alone, sign put right: other bits of the cell may hold overlays (PS3.5 8.1.1)."""
+    ds = frame.head.dataset
     allocated, bits = tags.whole(ds, "BitsAllocated") or 16, tags.whole(ds, "BitsStored") or 16
     if stored.dtype.kind not in "iu" or not 0 < bits < allocated or allocated not in (8, 16, 32):
         return stored
@@ -134,19 +137,12 @@ def _whole_bits(stored: NDArray[Any], ds: Any) -> NDArray[Any]:
     if stored.dtype.kind == "i":
         plain &= (1 << allocated) - 1
     # Only uncompressed pixels carry a cell; decoders hand over values that begin at bit 0 already.
-    if shift and frame_is_native(ds) and shift + bits <= allocated:
+    if shift and frame.head.transfer_syntax in UNCOMPRESSED and shift + bits <= allocated:
         plain >>= shift
     plain &= (1 << bits) - 1
     if tags.whole(ds, "PixelRepresentation") == 1:
         plain -= (plain >> (bits - 1)) << bits
     return plain
-
-
-def frame_is_native(ds: Any) -> bool:
-    """Whether the data set was read from an uncompressed transfer syntax."""
-    meta = getattr(ds, "file_meta", None)
-    syntax = tags.uid(meta, "TransferSyntaxUID")
-    return not syntax or syntax in UNCOMPRESSED
 
 
 def _padding(stored: NDArray[Any], values: NDArray[Any], ds: Any) -> NDArray[np.bool_] | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hepar.errors import Refused, WrongCall
 from hepar.ingest import dicom, files, tags
 from hepar.ingest.dicom import Candidate, Contents, Plan
-from hepar.ingest.frame import FileHead
+from hepar.ingest.frame import FileHead, FrameKey
 from hepar.ingest.header import lenient
 from hepar.ingest.inspection import Inspection, SeriesSummary, StudySummary
 from hepar.ingest.label import Evidence, guess_phases
@@ -331,8 +331,8 @@ def _decoded(
     progress: Callable[[float], None],
 ) -> tuple[Plan, list[NDArray[np.int16]]]:
     """The plan that holds after decoding, and its voxels: frames that fail are taken out and planned anew."""
-    bad: set[tuple[str, int]] = set()
-    ready: dict[tuple[tuple[str, int], ...], NDArray[np.int16]] = {}
+    bad: set[FrameKey] = set()
+    ready: dict[tuple[FrameKey, ...], NDArray[np.int16]] = {}
     while True:
         plan = _plan(heads, found, settings, modality, frozenset(bad))
         total = sum(len(c.stack.frames) for c in plan.candidates) or 1
@@ -391,16 +391,18 @@ def _plan(
     found: _Found,
     settings: IngestSettings,
     modality: Modality | None,
-    bad: frozenset[tuple[str, int]],
+    bad: frozenset[FrameKey],
 ) -> Plan:
     def label(head: FileHead) -> PhaseLabel | None:
         return found.user_label(head.item)
 
     plan = dicom.make_plan(heads, settings=settings, modality=modality, user_label=label, bad=bad)
     if plan.repeated:
-        twins = dicom.repeated_twins(plan.repeated, settings)
-        if twins:
-            plan = dicom.make_plan(heads, settings=settings, modality=modality, user_label=label, bad=bad, twins=twins)
+        twins, broken = dicom.tell_repeats_apart(plan.repeated, settings)
+        if twins or broken:
+            plan = dicom.make_plan(
+                heads, settings=settings, modality=modality, user_label=label, bad=bad | broken, twins=twins
+            )
     plan.candidates = _in_order(plan.candidates)
     return plan
 
