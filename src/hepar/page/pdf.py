@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
-from hepar.page.blocks import Cell, Facts, Figure, Figures, Notes, Page, Table, Text, Tiles
-from hepar.page.wrap import wrap
+from hepar.page.blocks import Cell, Facts, Figures, Notes, Page, Table, Text, Tiles
+from hepar.page.paper import BAND, BOTTOM_MM, INK, LINE, MARGIN_MM, SOFT, WIDTH_MM, Colour, Paper, line_height
 
-FONT = "DejaVuSans"
-"""Covers Latin, Greek, Cyrillic, Arabic and mathematical signs; comes with matplotlib."""
-MARGIN_MM = 14.0
-WIDTH_MM = 210.0 - 2 * MARGIN_MM
-BOTTOM_MM = 297.0 - 16.0
-EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-"""The date that every PDF carries, so that a repeated run gives the same bytes."""
-
-INK, SOFT, LINE, BAND = (28, 35, 41), (90, 102, 112), (205, 212, 218), (244, 246, 248)
 ACCENT, NOTE, NOTE_LINE, NOTE_INK = (11, 90, 107), (255, 245, 220), (214, 154, 28), (77, 51, 0)
-PT = 25.4 / 72.0
+HEADING_MM = 12.5
 MOST_LINES = 60
 """A table row of more lines is parted, so that it fits on a page under the table's head."""
-_Row: TypeAlias = list[list[tuple[str, float, str, tuple[int, int, int]]]]
+_Row: TypeAlias = list[list[tuple[str, float, str, Colour]]]
 
 
 def pdf(page: Page) -> bytes:
@@ -32,34 +21,15 @@ def pdf(page: Page) -> bytes:
 
     A character that the font lacks (Chinese, for one) is shown as a white box; the HTML has it.
     """
-    return _Paper(page).write()
+    return _Writer(page).write()
 
 
-class _Paper:
-    """Draws blocks from the top down and breaks pages. All lengths in millimetres."""
+class _Writer(Paper):
+    """Draws each kind of block."""
 
     def __init__(self, page: Page) -> None:
-        from fpdf import FPDF
-
-        paper = self
-
-        class Sheet(FPDF):  # type: ignore[misc]
-            def footer(self) -> None:
-                paper.footer()
-
+        super().__init__(page.title, self.footer)
         self.page = page
-        self.held: list[tuple[float, Callable[[], None]]] = []
-        self.widths: dict[tuple[str, float], dict[str, float]] = {}
-        self.sheet: Any = Sheet(unit="mm", format="A4")
-        self.sheet.set_creation_date(EPOCH)
-        self.sheet.set_lang("en")
-        self.sheet.set_margins(MARGIN_MM, MARGIN_MM, MARGIN_MM)
-        self.sheet.set_auto_page_break(False)
-        self.sheet.c_margin = 0.0
-        for style, name in (("", FONT), ("B", f"{FONT}-Bold"), ("I", f"{FONT}-Oblique")):
-            self.sheet.add_font(FONT, style, str(_font_folder() / f"{name}.ttf"))
-        self.glyphs = frozenset(self.sheet.fonts[FONT.lower()].cmap)
-        self.sheet.set_title(self.printable(page.title))
 
     def write(self) -> bytes:
         self.sheet.add_page()
@@ -72,87 +42,13 @@ class _Paper:
             Figures: self.figures,
         }  # fmt: skip
         for section in self.page.sections:
-            self.hold(27 * PT, partial(self.heading, section.title))
+            self.hold(HEADING_MM, partial(self.heading, section.title))
             for block, after in zip(section.blocks, (*section.blocks[1:], None), strict=True):
                 if isinstance(block, Text) and after is not None and not isinstance(after, Text):
                     self.hold(self.paragraph_height(block), partial(self.paragraph, block))
                 else:
                     draw[type(block)](block)
         return bytes(self.sheet.output())
-
-    # -- plain pieces ---------------------------------------------------------------------------------------------
-
-    def printable(self, text: str) -> str:
-        return "".join(
-            char if char == "\n" or ord(char) in self.glyphs else "\u25a1"
-            for char in text
-            if char == "\n" or char.isprintable()
-        )
-
-    def hold(self, height: float, draw: Callable[[], None]) -> None:
-        """Keep something back that must stand on the same page as what comes next."""
-        self.held.append((height, draw))
-
-    def room(self, height: float) -> bool:
-        """Start a new page unless this much fits, with what was held back; tells whether it did."""
-        held, self.held = self.held, []
-        full: bool = self.sheet.get_y() + height + sum(one for one, _ in held) > BOTTOM_MM
-        if full:
-            self.sheet.add_page()
-        for _, draw in held:
-            draw()
-        return full
-
-    def space(self, height: float) -> None:
-        self.sheet.set_y(self.sheet.get_y() + height)
-
-    def font(self, size: float, style: str = "", colour: tuple[int, int, int] = INK) -> float:
-        """Set the font; returns the height of a line."""
-        self.sheet.set_font(FONT, style, size)
-        self.sheet.set_text_color(*colour)
-        return size * PT * 1.32
-
-    def lines(self, text: str, width: float, size: float, style: str = "") -> list[str]:
-        self.font(size, style)
-        widths = self.widths.setdefault((style, size), {})
-
-        def measure(piece: str) -> float:
-            if piece not in widths:
-                widths[piece] = float(self.sheet.get_string_width(piece))
-            return widths[piece]
-
-        return wrap(self.printable(text), width, measure)
-
-    def put(
-        self, lines: Sequence[str], x: float, y: float, width: float, size: float, *,
-        style: str = "", colour: tuple[int, int, int] = INK, right: bool = False,
-    ) -> float:  # fmt: skip
-        """Lines that were broken before, at a place; returns the y below them."""
-        height = self.font(size, style, colour)
-        for line in lines:
-            self.sheet.set_xy(x, y)
-            self.sheet.cell(width, height, line, align="R" if right else "L")
-            y += height
-        return y
-
-    def text(
-        self, text: str, size: float, *, style: str = "", colour: tuple[int, int, int] = INK, indent: float = 0.0
-    ) -> None:
-        height = size * PT * 1.32
-        for line in self.lines(text, WIDTH_MM - indent, size, style):
-            self.room(height)
-            y = self.put([line], MARGIN_MM + indent, self.sheet.get_y(), WIDTH_MM, size, style=style, colour=colour)
-            self.sheet.set_y(y)
-
-    def box(self, x: float, y: float, width: float, height: float, colour: tuple[int, int, int]) -> None:
-        self.sheet.set_fill_color(*colour)
-        self.sheet.rect(x, y, width, height, style="F")
-
-    def rule(self, y: float, colour: tuple[int, int, int] = LINE, width: float = 0.2) -> None:
-        self.sheet.set_draw_color(*colour)
-        self.sheet.set_line_width(width)
-        self.sheet.set_dash_pattern()
-        self.sheet.line(MARGIN_MM, y, MARGIN_MM + WIDTH_MM, y)
 
     def footer(self) -> None:
         y = BOTTOM_MM + 3
@@ -162,8 +58,6 @@ class _Paper:
         self.put(line, MARGIN_MM, y, WIDTH_MM - 12, 6.5, colour=SOFT)
         self.put([number], MARGIN_MM, y, WIDTH_MM, 6.5, colour=SOFT, right=True)
 
-    # -- blocks ---------------------------------------------------------------------------------------------------
-
     def heading(self, title: str) -> None:
         self.space(4.5)
         self.text(title, 11.5, style="B", colour=ACCENT)
@@ -172,7 +66,7 @@ class _Paper:
 
     def band(self, text: str) -> None:
         lines = self.lines(text, WIDTH_MM - 6, 9, "B")
-        height = len(lines) * 9 * PT * 1.32 + 2
+        height = len(lines) * line_height(9) + 2
         width = max(self.sheet.get_string_width(line) for line in lines) + 6
         y = self.sheet.get_y()
         self.sheet.set_fill_color(*NOTE)
@@ -199,12 +93,12 @@ class _Paper:
             x += width + gap
         self.space(8)
 
-    def paragraph_look(self, block: Text) -> tuple[float, tuple[int, int, int]]:
+    def paragraph_look(self, block: Text) -> tuple[float, Colour]:
         return (11.0, INK) if block.strong else (7.5, SOFT) if block.muted else (9.0, INK)
 
     def paragraph_height(self, block: Text) -> float:
         size = self.paragraph_look(block)[0]
-        return len(self.lines(block.text, WIDTH_MM, size)) * size * PT * 1.32 + 1.2
+        return len(self.lines(block.text, WIDTH_MM, size)) * line_height(size) + 1.2
 
     def paragraph(self, block: Text) -> None:
         size, colour = self.paragraph_look(block)
@@ -215,16 +109,16 @@ class _Paper:
     def notes(self, block: Notes) -> None:
         """The title in a column of its own, the text beside it; a long one runs on over the page's end."""
         size, title_width = 8.5, 44.0
-        line_height = size * PT * 1.32
+        step = line_height(size)
         for note in block.items:
             titles = self.lines(note.title, title_width - 3, size, "B")
             lines = self.lines(note.text, WIDTH_MM - title_width - 6, size)
             while titles or lines:
-                self.room(min(max(len(titles), len(lines)), 4) * line_height + 2.2)
-                fit = max(1, int((BOTTOM_MM - self.sheet.get_y() - 2.2) / line_height))
+                self.room(min(max(len(titles), len(lines)), 4) * step + 2.2)
+                fit = max(1, int((BOTTOM_MM - self.sheet.get_y() - 2.2) / step))
                 head, titles, part, lines = titles[:fit], titles[fit:], lines[:fit], lines[fit:]
                 y = self.sheet.get_y()
-                height = max(len(head), len(part)) * line_height + 2.2
+                height = max(len(head), len(part)) * step + 2.2
                 self.box(MARGIN_MM, y, WIDTH_MM, height, NOTE)
                 self.box(MARGIN_MM, y, 1.1, height, NOTE_LINE)
                 self.put(head, MARGIN_MM + 3.5, y + 1.1, title_width, size, style="B", colour=NOTE_INK)
@@ -241,7 +135,7 @@ class _Paper:
         ]  # fmt: skip
         sizes = (7.5, 13.0, 7.0)
         height = 4 + max(
-            sum(len(lines) * size * PT * 1.32 for lines, size in zip(part[:3], sizes, strict=True)) for part in parts
+            sum(len(lines) * line_height(size) for lines, size in zip(part[:3], sizes, strict=True)) for part in parts
         )
         self.room(height + 1)
         self.space(1)
@@ -255,15 +149,15 @@ class _Paper:
         self.sheet.set_y(y + height + 2)
 
     def facts(self, block: Facts) -> None:
-        line_height = 8 * PT * 1.32
+        step = line_height(8)
         for name, value in block.rows:
             left, right = self.lines(name, 40, 8), self.lines(value, WIDTH_MM - 44, 8)
             while left or right:
-                self.room(min(max(len(left), len(right)), 6) * line_height + 1)
-                fit = max(1, int((BOTTOM_MM - self.sheet.get_y() - 1) / line_height))
+                self.room(min(max(len(left), len(right)), 6) * step + 1)
+                fit = max(1, int((BOTTOM_MM - self.sheet.get_y() - 1) / step))
                 head, left, part, right = left[:fit], left[fit:], right[:fit], right[fit:]
                 y = self.sheet.get_y()
-                height = max(len(head), len(part)) * line_height + 1
+                height = max(len(head), len(part)) * step + 1
                 self.put(head, MARGIN_MM, y + 0.5, 40, 8, colour=SOFT)
                 self.put(part, MARGIN_MM + 44, y + 0.5, WIDTH_MM - 44, 8)
                 self.rule(y + height)
@@ -286,9 +180,9 @@ class _Paper:
             return [[cell[first : first + MOST_LINES] for cell in cells] for first in pages]
 
         def height_of(row: _Row) -> float:
-            return 2 + max(sum(size for _, size, _, _ in cell) for cell in row) * PT * 1.32
+            return 2 + max(sum(line_height(size) for _, size, _, _ in cell) for cell in row)
 
-        def draw(row: _Row, colour: tuple[int, int, int] | None = None) -> None:
+        def draw(row: _Row, colour: Colour | None = None) -> None:
             y, x, height = self.sheet.get_y(), MARGIN_MM, height_of(row)
             if colour:
                 self.box(MARGIN_MM, y, WIDTH_MM, height, colour)
@@ -322,7 +216,7 @@ class _Paper:
             row = block.items[first : first + block.columns]
             texts = [(self.lines(f.title, width, 7.5, "B"), self.lines(f.caption, width, 7)) for f in row]
             picture = max(width * f.height / f.width for f in row)
-            words = 1.5 + max((len(a) * 7.5 + len(b) * 7) * PT * 1.32 for a, b in texts)
+            words = 1.5 + max(len(a) * line_height(7.5) + len(b) * line_height(7) for a, b in texts)
             rows.append((row, texts, picture, words))
         together = sum(picture + words + 1 for _, _, picture, words in rows)
         if together < 0.6 * BOTTOM_MM:
@@ -340,35 +234,3 @@ class _Paper:
                 low = self.put(title, x, y + picture + 0.8, width, 7.5, style="B")
                 self.put(caption, x, low, width, 7, colour=SOFT)
             self.sheet.set_y(y + picture + words + 1)
-
-    def figure(self, figure: Figure, x: float, y: float, width: float) -> None:
-        from PIL import Image
-
-        scale = width / figure.width
-        height = figure.height * scale
-        with self.sheet.rect_clip(x, y, width, height):
-            self.sheet.image(Image.fromarray(figure.pixels), x, y, width, height, alt_text=self.printable(figure.alt))
-            for stroke in figure.strokes:
-                self.sheet.set_draw_color(stroke.colour)
-                self.sheet.set_line_width(stroke.width_px * 0.2)
-                self.sheet.set_dash_pattern(*((0.9, 0.7) if stroke.dashed else ()))
-                points = [(x + a * scale, y + b * scale) for a, b in stroke.points]
-                self.sheet.polyline(points, polygon=stroke.closed)
-            self.sheet.set_dash_pattern()
-            for label in figure.labels:
-                self.label(label.text, x + label.x * scale, y + label.y * scale, label.colour)
-
-    def label(self, text: str, x: float, y: float, colour: str) -> None:
-        """A word with a dark rim, so that it is read on bright tissue too."""
-        self.font(6)
-        rim = 0.1
-        for dx, dy in ((-rim, -rim), (-rim, rim), (rim, -rim), (rim, rim), (0.0, 0.0)):
-            self.sheet.set_text_color(colour if dx == 0 else "#000000")
-            self.sheet.set_xy(x - 10 + dx, y - 1.5 + dy)
-            self.sheet.cell(20, 3, self.printable(text), align="C")
-
-
-def _font_folder() -> Path:
-    import matplotlib
-
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
