@@ -86,3 +86,4 @@ def test_two_writes_give_the_same_bytes(tmp_path: Path) -> None:
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
         assert b"SECRET" not in other.read_bytes()
+        assert one.read_bytes()[4:8] == bytes(4)
