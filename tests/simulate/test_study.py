@@ -16,8 +16,11 @@ import pydicom
 import pytest
 
 from hepar.errors import WrongCall
+from hepar.record import Geometry
 from hepar.simulate import Lesion, PhaseSettings, Scanner, SimulationSettings, simulate
+from hepar.simulate.anatomy import Grid, draw_patient, network_classes, patient_labels
 from hepar.simulate.contrast import tissue_hu
+from hepar.simulate.planes import NoiseMaker
 from hepar.simulate.study import scan_geometry
 
 QUIET = Scanner(noise_hu=0.0, blur_mm=0.0, thickness_mm=5.0)
@@ -72,6 +75,20 @@ def test_lesion_volume_is_the_volume_of_its_voxels(quiet: Path) -> None:
         assert (labels == lesion["label"]).sum() * 0.045 == pytest.approx(by_hand, rel=0.06)
 
 
+def test_diameters_of_a_turned_ellipsoid(quiet: Path) -> None:
+    """Semi-axes 18, 15, 21 turned about all axes: longest 42 mm; the axial section is found by trying directions."""
+    one = truth_of(quiet)["lesions"][0]
+    assert one["max_3d_diameter_mm"] == 42.0
+    labels = labels_of(quiet) == 11
+    widest = 0.0
+    for plane in labels:
+        points = np.argwhere(plane) * 3.0
+        if len(points):
+            widest = max(widest, float(np.linalg.norm(points[:, None] - points[None], axis=2).max()))
+    # Centre to centre on 3 mm pixels, so up to a pixel and a half short.
+    assert widest <= one["axial_long_axis_mm"] <= widest + 4.3
+
+
 def test_lesion_lies_where_the_truth_says(quiet: Path) -> None:
     image = nib.load(quiet / "truth" / "2_labels.nii.gz")
     values = np.asarray(image.dataobj)
@@ -113,6 +130,33 @@ def test_breathing_moves_the_liver_by_the_stated_shift(tmp_path: Path) -> None:
     _, hu = read(tmp_path / "s" / "dicom" / "series03")
     _, still = read(tmp_path / "s" / "dicom" / "series02")
     assert ((hu > 250) == (still > 250))[:, 80:].mean() > 0.99, "spine and ribs stay"
+
+
+def test_scan_labels_are_the_patient_s_own_tissue(quiet: Path) -> None:
+    """The scan moves and interpolates distances; at rest its liver is the one sampled straight from the solids."""
+    patient = draw_patient(np.random.default_rng([1, 0]))
+    geometry = scan_geometry(SimulationSettings.small())
+    grid = Grid(geometry.origin_lps_mm, (5.0, 3.0, 3.0), (40, 128, 128))
+    own = np.isin(network_classes()[patient_labels(patient, grid)], (1, 12))
+    scanned = labels_of(quiet) > 0
+    assert 2 * (own & scanned).sum() / (own.sum() + scanned.sum()) > 0.99
+
+
+def test_noise_in_the_middle_of_the_body_is_the_one_asked_for(tmp_path: Path) -> None:
+    settings = SimulationSettings.small(lesions=(), scanner=Scanner(noise_hu=14.0, thickness_mm=5.0, blur_mm=1.2))
+    simulate(tmp_path / "loud", settings, 3)
+    simulate(tmp_path / "quiet", replace(settings, scanner=replace(settings.scanner, noise_hu=0.0)), 3)
+    noise = read(tmp_path / "loud" / "dicom")[1] - read(tmp_path / "quiet" / "dicom")[1]
+    assert noise[15:25, 56:72, 56:72].std() == pytest.approx(14, rel=0.1)
+
+
+@pytest.mark.parametrize(("sharp", "low", "high"), [(False, 0.5, 0.95), (True, 0.0, 0.5)])
+def test_noise_of_a_sharp_kernel_is_finer(sharp: bool, low: float, high: float) -> None:
+    """Correlation of neighbouring pixels of 0.75 mm."""
+    maker = NoiseMaker(Geometry.regular((1, 128, 128), (2.5, 0.75, 0.75)), 10.0, 0.0, sharp, np.random.default_rng(1))
+    noise = maker.add(np.zeros((128, 128), np.float32))
+    assert low < np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1] < high
+    assert noise[48:80, 48:80].std() == pytest.approx(10, rel=0.12)
 
 
 def test_bend_keeps_volumes(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def draw_patient(rng: np.random.Generator, liver_ml: float | None = None, cirrho
     vessels = organs.vessels(build, rng)
     gallbladder = organs.gallbladder(build, rng)
     dents = [(kidney_solids[0], 5.0), (gallbladder.solid, 1.0), (organs.named(vessels, "vena_cava"), -0.8),
-             (organs.named(vessels, "aorta"), 9.0), (organs.named(stomach, "duodenum"), 2.0)]  # fmt: skip
+             (organs.named(vessels, "aorta"), 9.0), (organs.named(bones, "disc"), 7.0),
+             (organs.named(stomach, "duodenum"), 2.0)]  # fmt: skip
     liver = draw_liver(build, rng, dome, cavity, dents, drawn_ml if liver_ml is None else liver_ml,
                        drawn_nodes if cirrhosis is None else cirrhosis)  # fmt: skip
     diaphragm = Structure("diaphragm", lambda grid: np.abs(dome(grid)) - np.float32(1.3), ((0.0, "diaphragm"),),

@@ -113,6 +113,24 @@ class PlacedLesion:
         square = (points**2).sum(1)
         return float(np.sqrt((square[:, None] + square[None] - 2 * points @ points.T).max()))
 
+    @property
+    def axial_long_axis_mm(self) -> float:
+        """Longest diameter in any axial plane: exact for an ellipsoid, to about 0.5 mm for a knobbly lesion."""
+        if not len(self.waves):
+            turn = rotation(self.spec.turn_deg)
+            form = turn @ np.diag(1 / np.square(self.spec.semi_axes_mm)) @ turn.T
+            return float(2 / np.sqrt(np.linalg.eigvalsh(form[:2, :2])[0]))
+        from scipy.spatial import ConvexHull
+
+        points = self.surface(60000)[1]
+        longest = 0.0
+        for z in np.arange(-self.reach_mm, self.reach_mm, 0.5):
+            ring = points[np.abs(points[:, 2] - z) < 0.25, :2]
+            if len(ring) > 3:
+                ring = ring[ConvexHull(ring).vertices]
+                longest = max(longest, float(np.linalg.norm(ring[:, None] - ring[None], axis=2).max()))
+        return longest
+
 
 def place_lesions(patient: Patient, lesions: tuple[Lesion, ...], rng: np.random.Generator) -> tuple[PlacedLesion, ...]:
     """Find a place for every lesion, big ones first. Raises WrongCall where one does not fit into the liver."""

@@ -171,7 +171,9 @@ def _lesion_truth(number: int, lesion: PlacedLesion) -> dict[str, object]:
     return {
         "id": number, "label": 10 + number, "kind": spec.kind, "exact_ellipsoid": spec.irregularity == 0,
         "centre_lps_mm": _rounded(lesion.centre_lps_mm), "semi_axes_mm": list(spec.semi_axes_mm),
-        "volume_ml": round(lesion.volume_ml, 4), "max_3d_diameter_mm": round(lesion.max_3d_diameter_mm, 2),
+        "volume_ml": round(lesion.volume_ml, 4),
+        "axial_long_axis_mm": round(lesion.axial_long_axis_mm, 2),
+        "max_3d_diameter_mm": round(lesion.max_3d_diameter_mm, 2),
         "rim_mm": spec.rim_mm, "core_share_of_radius": spec.core,
     }  # fmt: skip
 
@@ -180,6 +182,9 @@ def _phase_truth(n: int, phase: PhaseSettings, settings: SimulationSettings, pla
                  breathing: Breathing, lesions: tuple[PlacedLesion, ...], labels: NDArray[np.uint8],
                  geometry: Geometry) -> dict[str, object]:  # fmt: skip
     counts = np.bincount(labels.ravel(), minlength=256)
+    covered = labels > 0
+    mass = [covered.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
+    centroid = [float(np.arange(len(m)) @ m) / max(1, int(m.sum())) for m in mass]
     t, strength = phase.seconds, settings.strength
     inside = []
     for k, one in enumerate(lesions, start=1):
@@ -196,6 +201,7 @@ def _phase_truth(n: int, phase: PhaseSettings, settings: SimulationSettings, pla
         "acquisition_number": plan.acquisition_number, "description": plan.description,
         "shift_lps_mm": list(phase.shift_lps_mm), "bend_mm": phase.bend_mm,
         "labels_file": f"truth/{n + 1}_labels.nii.gz",
+        "liver_centroid_lps_mm": [round(float(v), 3) for v in geometry.to_lps_mm(centroid)],
         "liver_label_ml": round(float(counts[1] + counts[11:].sum()) * geometry.voxel_volume_ml, 3),
         "hu": {name: round(tissue_hu(name, t, strength), 1) for name in REPORTED_TISSUES}, "lesions": inside,
     }  # fmt: skip
