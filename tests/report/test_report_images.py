@@ -111,7 +111,7 @@ def test_the_overview_runs_through_the_whole_liver_with_the_head_up() -> None:
     outline = next(one for one in coronal.strokes if one.colour == LIVER)
     assert np.allclose([outline.points.min(0)[1], outline.points.max(0)[1]], [4.0, 28.0])
     for cut in made[6:]:
-        rows, _ = np.nonzero(cut.pixels == 255)
+        rows, _ = np.nonzero(cut.pixels > 200)
         height = cut.pixels.shape[0]
         assert 4.0 / 32.0 < rows.mean() / height < 8.0 / 32.0
 
