@@ -153,12 +153,12 @@ def simulated_cases(recipe_path: Path, count: int = 12) -> list[tuple[str, NDArr
 
 
 def read_case(image: Path, labels: Path) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """A NIfTI CT and its labels (1 liver, 2 lesion) on one grid, both at 3 mm."""
-    from hepar.learn.atlas import read_lps
+    """A CT (DICOM zip or NIfTI) and its labels (NIfTI, 1 liver, 2 lesion) on one grid, both at 3 mm."""
+    from hepar.learn.scan import onto, read_lps
 
-    hu, _ = read_lps(image, order=1)
-    reference, _ = read_lps(labels, order=0)
-    return np.maximum(hu, AIR_HU), reference.astype(np.uint8)
+    hu, first = read_lps(image, order=1)
+    drawn, first_label = read_lps(labels, order=0)
+    return np.maximum(hu, AIR_HU), onto(drawn, first_label, hu.shape, first)
 
 
 def evaluate(

@@ -32,6 +32,7 @@ class Recipe:
     learning_rate: float
     weight_decay: float
     ema: float
+    bf16: bool
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
     shapes: tuple[tuple[int, int, int], ...]
@@ -61,6 +62,7 @@ def read_recipe(path: Path) -> Recipe:
             learning_rate=table["learning_rate"],
             weight_decay=table["weight_decay"],
             ema=table["ema"],
+            bf16=table["bf16"],
             widths=tuple(table["widths"]),
             blocks=tuple(table["blocks"]),
             shapes=tuple((s[0], s[1], s[2]) for s in table["shapes"]),

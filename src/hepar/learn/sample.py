@@ -128,7 +128,7 @@ def _colour(
     if atlas.contrast:
         alpha[:] = 1
         # Real contrast anatomies carry their own phase: usually keep it, sometimes move it to another one.
-        if real < 0.85:
+        if real < 0.65:
             table = mean + rng.normal(0, 6, len(mean)).astype(np.float32)
         else:
             table[[Tissue.STOMACH, Tissue.BOWEL, Tissue.GUT_GAS, Tissue.LUNG]] = mean[

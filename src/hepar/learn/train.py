@@ -52,13 +52,13 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         image = channels(hu.float()).contiguous(memory_format=torch.channels_last_3d)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bf16):
             logits, half = self.net(image)
         loss = total_loss(logits, half, target)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         length = torch.nn.utils.clip_grad_norm_(self.net.parameters(), _CLIP)
-        if bool(torch.isfinite(length)):  # a bf16 overflow must not reach the weights
+        if bool(torch.isfinite(length)):  # bf16 kernels can return NaN on tiny grids; it must not reach the weights
             self.optimiser.step()
         self.step += 1
         keep = min(self.recipe.ema, (1 + self.step) / (10 + self.step))

@@ -26,7 +26,8 @@ _TABLE: Final = {
     "bowel_oral_contrast": (Tissue.STOMACH, 180, 40), "stool": (Tissue.BOWEL, -20, 90),
     "heart_left": (Tissue.HEART_LEFT, 0, 10), "heart_right": (Tissue.HEART_RIGHT, 0, 14),
     "oesophagus": (Tissue.SOFT, -5, 10), "liver_fissure_fat": (Tissue.FAT, 25, 15),
-    "cartilage": (Tissue.BONE, -120, 20), "ascites": (Tissue.SOFT, -45, 6), "mesenteric_vein": (Tissue.ILIAC_VEIN, 20, 8),
+    "cartilage": (Tissue.BONE, -120, 20), "ascites": (Tissue.SOFT, -45, 6),
+    "mesenteric_vein": (Tissue.ILIAC_VEIN, 20, 8),
     "lung_vessel": (Tissue.LUNG, 700, 120), "diaphragm": (Tissue.DIAPHRAGM, 0, 8),
 }  # fmt: skip
 
