@@ -14,8 +14,28 @@ from numpy.typing import NDArray
 from hepar.record import PADDING_HU, Estimate, Organ, OrganMap, Volume
 
 _ENOUGH = 30
-"""Voxels (of about 3 mm) below which an organ cannot be judged; about 0.8 ml."""
+"""Voxels below which an organ's core is not used alone, and nothing is judged."""
 _MOST = 20_000
+
+
+@dataclass(frozen=True)
+class _Believable:
+    """What an outlined organ must have to be believed: core of at least this volume, spread of at most this."""
+
+    least_ml: float
+    most_spread_hu: float
+
+
+_BELIEVABLE: dict[Organ, _Believable] = {
+    Organ.AORTA: _Believable(2.5, 60.0),
+    Organ.PORTAL_VEIN: _Believable(0.8, 55.0),
+    Organ.VENA_CAVA: _Believable(2.0, 70.0),
+    Organ.LIVER: _Believable(50.0, 60.0),
+    Organ.SPLEEN: _Believable(10.0, 50.0),
+    Organ.KIDNEY: _Believable(10.0, 90.0),
+}
+"""A fragment or a mixture is a wrong outline, not an organ. Noise of 20 to 30 HU, a mottled arterial spleen and a
+corticomedullary kidney stay below the spreads; bone taken for aorta does not (80 to 120 HU seen)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +65,8 @@ def organ_enhancement(volume: Volume, organs: OrganMap) -> OrganHu:
 
     volume, organs: of the same series; voxels of the organ map are looked up at the nearest native voxel. Core: the
     outermost voxels of an organ are left out (part organ, part fat) where at least 30 remain; else all count. Voxels
-    outside the volume or at its padding are left out.
+    outside the volume or at its padding are left out, and above 20 000 voxels an even share is taken. An organ too
+    small or too uneven to be what its label says is missing, with the reason.
     """
 
     def value(*classes: Organ, percentile: float = 50.0) -> OrganValue:
@@ -66,19 +87,27 @@ def _value(volume: Volume, organs: OrganMap, mask: NDArray[np.bool_], percentile
     name = organ.name.lower().replace("_", " ")
     if not mask.any():
         return OrganValue(Estimate.cannot_tell(f"no {name} found"), 0.0, 0)
-    values = _looked_up(volume, organs, np.argwhere(_core(mask)))
-    if values.size < _ENOUGH:
-        values = _looked_up(volume, organs, np.argwhere(mask))
+    index = np.argwhere(_core(mask))
+    if len(index) < _ENOUGH:
+        index = np.argwhere(mask)
+    thinned = max(1, -(-len(index) // _MOST))
+    values = _looked_up(volume, organs, index[::thinned])
     if values.size < _ENOUGH:
         reason = f"only {values.size} voxels of {name} seen, at least {_ENOUGH} needed"
         return OrganValue(Estimate.cannot_tell(reason), 0.0, int(values.size))
     spread = 1.4826 * float(np.median(np.abs(values - np.median(values))))
+    limit, core_ml = _BELIEVABLE[organ], values.size * thinned * organs.geometry.voxel_volume_ml
+    if core_ml < limit.least_ml or spread > limit.most_spread_hu:
+        reason = (
+            f"the outlined {name} is no believable one: {core_ml:.1f} ml with a spread of {spread:.0f} HU, needed at"
+            f" least {limit.least_ml} ml and at most {limit.most_spread_hu:.0f} HU"
+        )
+        return OrganValue(Estimate.cannot_tell(reason), spread, int(values.size))
     return OrganValue(Estimate(float(np.percentile(values, percentile))), spread, int(values.size))
 
 
 def _looked_up(volume: Volume, organs: OrganMap, index: NDArray[np.intp]) -> NDArray[np.float64]:
-    """HU of the native voxels nearest to voxels (n, 3) of the organ map; evenly thinned out above 20 000."""
-    index = index[:: max(1, -(-len(index) // _MOST))]
+    """HU of the native voxels nearest to voxels (n, 3) of the organ map."""
     at = np.rint(volume.geometry.to_index(organs.geometry.to_lps_mm(index))).astype(np.intp)
     inside = ((at >= 0) & (at < volume.geometry.shape)).all(axis=1)
     z, y, x = at[inside].T

@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 from hepar.measure.outline import Mask, OutlineSizes, Points, farthest_pair, outline_sizes, plane_metric
 
 _BLUR_VOXELS = 0.7
-_FINE = (6, 4, 4)
-"""Sub-voxel places along (slice, row, column) of the blurred body."""
-_MOST_FINE_CELLS = 6_000_000
+_FINES = ((6, 4, 4), (4, 3, 3), (3, 2, 2), (2, 2, 2))
+"""Sub-voxel places along (slice, row, column) of the blurred body, the finest that stays below the limit."""
+_MOST_FINE_CELLS = 1_000_000
+_MISFIT, _TIMES_OWN = 0.05, 2.0
+"""A mask looks like an ellipsoid up to this share of differing voxels, or this many times the worst of the ellipsoid's
+own cuts. Merged pairs of balls differ by 0.15, cuts of true ellipsoids by at most these."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,10 @@ def digitise(mask: Mask, affine: NDArray[np.float64]) -> Digitisation:
     outline = outline_sizes(mask, affine)
     ellipsoid = _Ellipsoid.of(mask, affine)
     body: _Ellipsoid | _Blurred = ellipsoid
-    fine_cells = np.prod([(n + 6) * f for n, f in zip(mask.shape, _FINE, strict=True)])
-    if fine_cells <= _MOST_FINE_CELLS and not ellipsoid.explains(mask):
-        body = _Blurred.of(mask, affine)
+    cells = np.prod([n + 6 for n in mask.shape])
+    fine = next((f for f in _FINES if cells * np.prod(f) <= _MOST_FINE_CELLS), None)
+    if fine is not None and not ellipsoid.explains(mask):
+        body = _Blurred.of(mask, affine, fine)
     errors = []
     for cut in body.cuts(_cuts_for(int(mask.sum()))):
         sizes = outline_sizes(cut, affine)
@@ -146,9 +150,9 @@ class _Ellipsoid:
         yield from full
 
     def explains(self, mask: Mask) -> bool:
-        """Whether the mask differs from this ellipsoid no more than the ellipsoid's own cuts do from theirs."""
+        """Whether the mask differs from this ellipsoid no more than voxels explain."""
         own = self._misfit(mask)
-        return own <= max(self._misfit(cut) for cut in self.cuts(12))
+        return own <= _MISFIT or own <= _TIMES_OWN * max(self._misfit(cut) for cut in self.cuts(12))
 
     def _misfit(self, mask: Mask) -> float:
         """Share of voxels that differ, with this ellipsoid laid on the mask's centre."""
@@ -186,27 +190,28 @@ class _Blurred:
     field: NDArray[np.float64]
     """The blurred mask at sub-voxel places."""
     level: float
+    fine: tuple[int, int, int]
     truth: _Truth
 
     @classmethod
-    def of(cls, mask: Mask, affine: NDArray[np.float64]) -> _Blurred:
+    def of(cls, mask: Mask, affine: NDArray[np.float64], fine: tuple[int, int, int]) -> _Blurred:
         field = np.pad(mask, 3).astype(np.float64)
-        for axis, fine in enumerate(_FINE):
-            kernel = _kernel(field.shape[axis], fine)
+        for axis, steps in enumerate(fine):
+            kernel = _kernel(field.shape[axis], steps)
             field = np.moveaxis(np.tensordot(kernel, field, axes=(1, axis)), 0, axis)
-        cells = int(mask.sum()) * int(np.prod(_FINE))
+        cells = int(mask.sum()) * int(np.prod(fine))
         level = float(np.partition(field.ravel(), field.size - cells)[field.size - cells]) - 1e-12
         fine_affine = affine.copy()
-        fine_affine[:3, :3] = affine[:3, :3] / np.array(_FINE)
+        fine_affine[:3, :3] = affine[:3, :3] / np.array(fine)
         long, short = _axial_of_field(field, level, plane_metric(fine_affine))
         points = _crossings(field, level)
         largest = farthest_pair(points @ fine_affine[:3, :3].T)[0]
-        return cls(field, level, _Truth(long, short, largest, float(mask.sum())))
+        return cls(field, level, fine, _Truth(long, short, largest, float(mask.sum())))
 
     def cuts(self, n: int) -> Iterator[Mask]:
         for place in places(n):
-            first = np.floor((place + 0.5) * _FINE).astype(int)
-            cut = self.field[tuple(slice(a, None, f) for a, f in zip(first, _FINE, strict=True))] > self.level
+            first = np.floor((place + 0.5) * self.fine).astype(int)
+            cut = self.field[tuple(slice(a, None, f) for a, f in zip(first, self.fine, strict=True))] > self.level
             if cut.any():
                 yield cut
 

@@ -20,6 +20,7 @@ from hepar.record import NOT_COVERED_HU, AlignedPhase, Box, Enhancement, Estimat
 
 MEAN_METHOD = "mean and normal interval from the effective number of uncorrelated voxels"
 _MOST_LAGS = 12
+_NOISE_SLICES = 16
 _ROBUST_SD = 1.4826
 """Median absolute deviation to standard deviation, normal distribution."""
 
@@ -130,9 +131,15 @@ def lesion_enhancement(
 
 
 def correlation_volume(hu: NDArray[np.int16], mask: Mask) -> float:
-    """Voxels that carry the information of one: 1 for white noise; 1 too where the mask is too small to tell."""
-    values = np.where(mask, hu, 0).astype(np.float32)
-    known = mask & (hu != NOT_COVERED_HU)
+    """Voxels that carry the information of one: 1 for white noise; 1 too where the mask is too small to tell.
+
+    Measured in the 16 neighbouring slices that hold most of the mask.
+    """
+    per_slice = mask.sum(axis=(1, 2))
+    first = int(np.convolve(per_slice, np.ones(_NOISE_SLICES), "full")[_NOISE_SLICES - 1 :].argmax())
+    slab = slice(first, first + _NOISE_SLICES)
+    hu, known = hu[slab], mask[slab] & (hu[slab] != NOT_COVERED_HU)
+    values = np.where(known, hu, 0).astype(np.float32)
     n = int(known.sum())
     if n < 100:
         return 1.0

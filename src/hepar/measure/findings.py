@@ -80,7 +80,7 @@ def measure(
         complete=not cut,
     )
     lesions: list[LesionFinding] = []
-    for number, (lesion_box, mask) in enumerate(_lesions(anatomy.lesions)):
+    for number, (lesion_box, mask) in enumerate(_lesions(anatomy.lesions, box)):
         uids = {lesion.tracking_uid for lesion in lesions}
         lesions.append(
             _lesion(number + 1, lesion_box, mask, anatomy, aligned, images, parenchyma, study_uid, settings, uids)
@@ -103,15 +103,17 @@ def liver_is_cut(liver: Mask, geometry: Geometry, area_mm2: float) -> bool:
     return False
 
 
-def _lesions(lesions: NDArray[np.uint16]) -> list[tuple[Box, Mask]]:
-    """Bounding box and mask in it of lesion 1, 2, ..."""
+def _lesions(lesions: NDArray[np.uint16], within: Box) -> list[tuple[Box, Mask]]:
+    """Bounding box (native grid) and mask in it of lesion 1, 2, ...; `within` holds them all."""
     from scipy.ndimage import find_objects
 
+    inside = lesions[within]
     found = []
-    for number, box in enumerate(find_objects(lesions.astype(np.int32, copy=False)), start=1):
-        if box is None:
+    for number, part in enumerate(find_objects(inside.astype(np.int32)), start=1):
+        if part is None:
             raise Fault(f"lesion {number} has no voxel")
-        found.append(((box[0], box[1], box[2]), lesions[box] == number))
+        z, y, x = (slice(o.start + s.start, o.start + s.stop) for o, s in zip(within, part, strict=True))
+        found.append(((z, y, x), inside[part] == number))
     return found
 
 

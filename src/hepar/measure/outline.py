@@ -65,16 +65,39 @@ def farthest_pair(points_mm: Points) -> tuple[float, int, int]:
     if len(points_mm) > _FEW:
         from scipy.spatial import ConvexHull
 
-        index = np.sort(ConvexHull(points_mm).vertices)
+        index = _can_be_farthest(points_mm)
+        if len(index) > _FEW:
+            index = index[np.sort(ConvexHull(points_mm[index]).vertices)]
     hull = points_mm[index] - points_mm[index[0]]
+    square = (hull**2).sum(axis=1)
     best, pair = -1.0, (0, 0)
     for start in range(0, len(hull), 1000):
-        block = hull[start : start + 1000]
-        square = ((block[:, None, :] - hull[None, :, :]) ** 2).sum(axis=2)
-        at = int(square.argmax())
-        if square.flat[at] > best + 1e-9:
-            best, pair = float(square.flat[at]), (start + at // len(hull), at % len(hull))
-    return float(np.sqrt(best)), int(index[pair[0]]), int(index[pair[1]])
+        block = slice(start, start + 1000)
+        distance = square[block, None] + square[None, :] - 2.0 * (hull[block] @ hull.T)
+        at = int(distance.argmax())
+        if distance.flat[at] > best + 1e-9:
+            best, pair = float(distance.flat[at]), (start + at // len(hull), at % len(hull))
+    a, b = int(index[pair[0]]), int(index[pair[1]])
+    return float(np.linalg.norm(points_mm[a] - points_mm[b])), a, b
+
+
+def _can_be_farthest(points_mm: Points) -> NDArray[np.intp]:
+    """Indices of the points that the farthest pair can consist of.
+
+    With a pair at distance d known and every point within r of its middle, a point closer than d - r to the middle
+    cannot be part of a longer pair.
+    """
+    length, ends = 0.0, (0, 0)
+    for axis in range(points_mm.shape[1]):
+        a, b = int(points_mm[:, axis].argmin()), int(points_mm[:, axis].argmax())
+        for _ in range(4):
+            along = points_mm @ (points_mm[b] - points_mm[a])
+            a, b = int(along.argmin()), int(along.argmax())
+        if (found := float(np.linalg.norm(points_mm[b] - points_mm[a]))) > length:
+            length, ends = found, (a, b)
+    reach = np.linalg.norm(points_mm - points_mm[list(ends)].mean(axis=0), axis=1)
+    result: NDArray[np.intp] = np.flatnonzero(reach >= length - float(reach.max()) - 1e-9)
+    return result
 
 
 def longest_line(mask: Mask, metric: NDArray[np.float64]) -> Line:
@@ -155,13 +178,10 @@ def outline_sizes(mask: Mask, affine: NDArray[np.float64]) -> OutlineSizes:
     Of equal slices the first one.
     """
     metric = plane_metric(affine)
-    slices = np.flatnonzero(mask.any(axis=(1, 2)))
-    angles = np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
-    fan = np.stack([np.cos(angles), np.sin(angles)])
-    bounds = [float(np.ptp(corner_points(mask[k]) @ metric.T @ fan, axis=0).max()) for k in slices]
+    slices, bounds = _widest(mask, metric)
     slack = 1.0 / np.cos(np.pi / (2 * _DIRECTIONS)) + 1e-9
     best: tuple[Line, int] | None = None
-    for at in np.argsort(-np.array(bounds), kind="stable"):
+    for at in np.argsort(-bounds, kind="stable"):
         if best is not None and bounds[at] * slack <= best[0].length_mm:
             break
         line = longest_line(mask[slices[at]], metric)
@@ -174,3 +194,20 @@ def outline_sizes(mask: Mask, affine: NDArray[np.float64]) -> OutlineSizes:
     length, a, b = farthest_pair(points @ affine[:3, :3].T)
     largest = Line(length, tuple(points[a].tolist()), tuple(points[b].tolist()))
     return OutlineSizes(best[0], longest_chord(mask[best[1]], metric, best[0]), largest, best[1])
+
+
+def _widest(mask: Mask, metric: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The slices that are not empty, and the largest of each one's widths in a fan of directions, in millimetres."""
+    angles = np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
+    fan = metric.T @ np.stack([np.cos(angles), np.sin(angles)])
+    slice_of, row = np.nonzero(mask.any(axis=2))
+    lines = mask[slice_of, row]
+    left = lines.argmax(axis=1) - 0.5
+    right = mask.shape[2] - lines[:, ::-1].argmax(axis=1) - 0.5
+    half_row = np.abs(fan[0]) / 2
+    along_row = row[:, None] * fan[0]
+    ends = [along_row + edge[:, None] * fan[1] for edge in (left, right)]
+    slices, first = np.unique(slice_of, return_index=True)
+    high = np.maximum.reduceat(np.maximum(*ends), first, axis=0) + half_row
+    low = np.minimum.reduceat(np.minimum(*ends), first, axis=0) - half_row
+    return slices, (high - low).max(axis=1)

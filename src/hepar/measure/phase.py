@@ -17,8 +17,8 @@ LABELS: tuple[PhaseLabel, ...] = PHASE_LABELS[:4]
 """native, arterial, portal_venous, delayed: in order of time."""
 _DEGREES = 4.0
 """Degrees of freedom of Student's t: heavy tails, so that no single organ decides."""
-_SHARED = 0.6
-"""The features share organs; their summed log-likelihood counts by this factor."""
+_BEFORE = (0.25, 0.05, 0.20, 0.25, 0.25)
+"""Stages before anything is seen: the four labels alike, one arterial series in five early (protocols aim at late)."""
 _FLOOR = 0.005
 """No phase is less likely than this from pixels alone, nor from tags alone: either may be plainly wrong."""
 SURE = 0.6
@@ -59,17 +59,17 @@ class PhaseEvidence:
 def phase_evidence(organ_hu: OrganHu) -> PhaseEvidence:
     """Probability of each phase from the organs' medians: Student-t likelihoods around the values of `phase_table`."""
     hu = _medians(organ_hu)
-    total = np.zeros(len(STAGES))
+    total, features = np.zeros(len(STAGES)), 0
     for feature, typical in TYPICAL_HU.items():
         at = _feature(feature, hu)
         if at is not None:
             table = np.array([typical[stage] for stage in STAGES])
             z = (at - table[:, 0]) / table[:, 1]
+            features += 1
             total += -np.log(table[:, 1]) - (_DEGREES + 1) / 2 * np.log1p(z**2 / _DEGREES)
-    likelihood = np.exp(_SHARED * (total - total.max()))
-    stages = likelihood / likelihood.sum()
-    if not hu:
-        stages = np.array([0.25, 0.125, 0.125, 0.25, 0.25])
+    # Differences use organs twice: together the features count as many as there are organs.
+    stages = np.array(_BEFORE) * np.exp((total - total.max()) * min(1.0, len(hu) / max(features, 1)))
+    stages /= stages.sum()
     four = np.array([stages[0], stages[1] + stages[2], stages[3], stages[4]])
     early = float(stages[1] / (stages[1] + stages[2])) if "portal_vein" in hu and "liver" in hu else None
     return PhaseEvidence(_four(_floored(four)), early, tuple(hu.items()))
