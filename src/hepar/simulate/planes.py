@@ -127,7 +127,7 @@ class NoiseMaker:
         self.rng, self.noise_hu = rng, noise_hu
         self.blur = (blur_mm / sy, blur_mm / sx)
         frequency = np.hypot(fft.fftfreq(rows, sy)[:, None], fft.rfftfreq(columns, sx)[None, :])
-        cut = 0.62 if sharp else 0.36
+        cut = 0.62 if sharp else 0.28
         weight = np.sqrt(frequency + 0.015) * np.exp(-0.5 * (frequency / cut) ** 2)
         twice = np.full(weight.shape, 2.0)
         twice[:, 0] = 1.0

@@ -56,7 +56,7 @@ def render(
     Labels: 0 background, 1 liver (parenchyma and vessels inside it), 10 + k the k-th lesion, k from 1.
     """
     parts = [_Painted(part, delay_s, strength) for part in still.breathe(breathing)]
-    liver = next(p for p in parts if p.part.structure.name == "liver")
+    liver = next((p.part for p in parts if p.part.structure.name == "liver"), None)
     texture = still.moved_texture(breathing)
     inlays = [_Inlay(lesion, breathing.moved(lesion.centre_lps_mm), delay_s, phase_label, strength)
               for lesion in lesions]  # fmt: skip
@@ -80,7 +80,7 @@ def render(
         middle = Plane(geometry, k, 0 * normal, still.cover)
         if scanner.table:
             draw_table(mean, middle.x, middle.y, back)
-        _label(middle, liver.part, inlays, labels[k])
+        _label(middle, liver, inlays, labels[k])
         mean = noise.add(mean)
         image[k] = np.clip(np.rint(mean), -1024, 3071)
         image[k][~seen] = scanner.padding_hu
@@ -174,8 +174,8 @@ def _blend(view: Field, distance: Field, hu: np.float32, amplitude: np.float32, 
     view += share * (goal - view)
 
 
-def _label(plane: Plane, liver: Sampled, inlays: list[_Inlay], out: NDArray[np.uint8]) -> None:
-    hit = plane.sample(liver.distance, liver.grid, 0.0)
+def _label(plane: Plane, liver: Sampled | None, inlays: list[_Inlay], out: NDArray[np.uint8]) -> None:
+    hit = None if liver is None else plane.sample(liver.distance, liver.grid, 0.0)
     if hit is not None:
         out[hit[0]][hit[1] < 0] = 1
     for number, inlay in enumerate(inlays, start=1):
