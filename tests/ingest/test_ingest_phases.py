@@ -158,7 +158,7 @@ def test_soft_kernel_and_one_to_three_millimetres_win(tmp_path, read):
     """Of a lung kernel, a 5 mm and a 0.5 mm reconstruction beside 2.5 mm soft, the last is analysed."""
 
     def recon(n, step, kernel, description=""):
-        slices = int(round(25 / step))
+        slices = round(25 / step)
         return make_series(
             body(slices, seed=n), series=f"1.2.3.5{n}", affine=axes((step, 0.8, 0.75)), ConvolutionKernel=kernel,
             SeriesDescription=description,

@@ -230,7 +230,7 @@ def test_two_studies_need_a_choice(tmp_path, read):
     assert (study.uid, study.date) == ("1.2.3.44", "2025-03-03")
     np.testing.assert_array_equal(study.phases[0].volume.array, body(seed=1))
     assert codes(study) == [("CT", 10, "other_study")]
-    with pytest.raises(WrongCall, match="there is no study 9.9"):
+    with pytest.raises(WrongCall, match=r"there is no study 9\.9"):
         read(folder, study_uid="9.9")
 
 

@@ -18,7 +18,7 @@ from hepar.ingest.pixels import UnreadablePixels, can_decode, decode, syntax_nam
 from hepar.ingest.settings import IngestSettings
 from hepar.ingest.source import Item
 from hepar.ingest.split import Piece, split_series
-from hepar.ingest.stack import Stack
+from hepar.ingest.stack import Stack, grid_notices
 from hepar.record import Notice, PhaseLabel, Skipped, derived_uid
 
 
@@ -40,6 +40,11 @@ class Candidate:
     def modality(self) -> str:
         """CT or MR."""
         return self.first.head.modality
+
+    @property
+    def tilt_deg(self) -> float:
+        """Rounded; 0.0 unless told in `notices`."""
+        return round(self.stack.tilt_deg, 3) if any(n.code == "gantry_tilt" for n in self.notices) else 0.0
 
     @property
     def acquired(self) -> float | None:
@@ -225,11 +230,9 @@ def _candidate(uid: str, piece: Piece, stack: Stack, merged: tuple[Notice, ...],
     first = stack.frames[0]
     if piece.split:
         notices.append(Notice("series_split", "one of several volumes in its series"))
-    if stack.tilt_deg >= settings.min_tilt_deg:
-        notices.append(
-            Notice("gantry_tilt", f"taken with a tilt of {stack.tilt_deg:.1f} degrees; measured on the slices as taken")
-        )
-    elif abs(first.tilt_tag_deg or 0.0) >= 1.0 and abs(first.normal[2]) > 0.999:
+    notices += grid_notices(stack.tilt_deg, stack.step_mm, settings)
+    straight = stack.tilt_deg < settings.min_tilt_deg and abs(first.normal[2]) > 0.999
+    if straight and abs(first.tilt_tag_deg or 0.0) >= 1.0:
         notices.append(
             Notice(
                 "tilt_tag_contradicts",
@@ -239,13 +242,6 @@ def _candidate(uid: str, piece: Piece, stack: Stack, merged: tuple[Notice, ...],
         )
     if stack.jitter_mm > settings.quiet_jitter_mm:
         notices.append(Notice("slices_uneven", f"slice distances vary by up to {stack.jitter_mm:.2f} mm"))
-    if stack.step_mm > settings.thick_slice_mm:
-        notices.append(
-            Notice(
-                "thick_slices",
-                f"slices are {stack.step_mm:.1f} mm apart; lesions near that size are missed or badly measured",
-            )
-        )
     thickness = first.thickness_mm
     if thickness and thickness < 0.9 * stack.step_mm:
         notices.append(

@@ -16,7 +16,7 @@ from hepar.ingest.label import Evidence, guess_phases
 from hepar.ingest.pixels import not_hounsfield
 from hepar.ingest.settings import IngestSettings
 from hepar.ingest.source import Item
-from hepar.ingest.stack import canonical_layout, laid_out
+from hepar.ingest.stack import canonical_layout, grid_notices, laid_out, tilt_deg
 from hepar.ingest.user import user_guess
 from hepar.record import (
     PADDING_HU,
@@ -46,6 +46,7 @@ class _Loaded:
     array: NDArray[np.int16]
     geometry: Geometry
     layout: SourceLayout
+    tilt_deg: float
     notices: tuple[Notice, ...]
     is_mask: bool
     sha256: str
@@ -96,6 +97,9 @@ def _load(item: Item, settings: IngestSettings, modality: Modality) -> list[_Loa
         return header
     layout = canonical_layout(header.affine)
     geometry = laid_out(header.shape, header.affine, layout)
+    tilt = round(tilt_deg(header.affine), 3)
+    tilt = tilt if tilt >= settings.min_tilt_deg else 0.0
+    grid = grid_notices(tilt, geometry.slice_distance_mm, settings)
     found = []
     for number in range(header.volumes):
         values = read_volume(item, header, number)
@@ -105,8 +109,8 @@ def _load(item: Item, settings: IngestSettings, modality: Modality) -> list[_Loa
         array = np.ascontiguousarray(layout.from_source(array))
         digest = hashlib.sha256(repr((geometry.shape, (np.round(geometry.affine, 4) + 0.0).tolist())).encode())
         digest.update(array.data)
-        every = (*header.notices, *notices)
-        found.append(_Loaded(item, header, array, geometry, layout, every, is_mask, digest.hexdigest(), number))
+        every = (*grid, *header.notices, *notices)
+        found.append(_Loaded(item, header, array, geometry, layout, tilt, every, is_mask, digest.hexdigest(), number))
     return found
 
 
@@ -179,6 +183,7 @@ def _study(
             guess=guess,
             series_uid=derived_uid("series", uid, one.sha256),
             layout=one.layout,
+            tilt_deg=one.tilt_deg,
             quality=one.notices,
         )
         for n, (one, guess) in enumerate(pairs)

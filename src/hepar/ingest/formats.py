@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ def read_header(item: Item, settings: IngestSettings) -> Header | Notice:
     kind = kind_of(item)
     if kind == "analyze":
         return Notice("two_files", "an image of two files (Analyze or .hdr and .img); convert it to one .nii file")
+    # nibabel mends and logs odd headers; here they are judged below.
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
     try:
         header = _nifti_header(item, kind) if kind.startswith("nifti") else _itk_header(item, kind)
     except Exception:
@@ -106,9 +109,9 @@ def read_volume(item: Item, header: Header, number: int) -> NDArray[Any] | Notic
         path = item.path(_SUFFIX[header.kind])
         if header.kind.startswith("nifti"):
             return _nifti_values(_real_nifti(path, header.kind), number)
-        import SimpleITK as sitk
+        import SimpleITK
 
-        array: NDArray[Any] = sitk.GetArrayFromImage(sitk.ReadImage(str(_itk_path(item, header.kind))))
+        array: NDArray[Any] = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(_itk_path(item, header.kind))))
         return array
     except Exception:
         return _DAMAGED
@@ -123,7 +126,8 @@ def _real_nifti(path: Path, kind: str) -> Any:
     cls = nib.Nifti2Image if size[4:7] == b"n+2" else nib.Nifti1Image
     if path.name.endswith((".nii.gz", ".nii")):
         return cls.from_filename(str(path))
-    opened = gzip.open(path, "rb") if kind.endswith("gz") else path.open("rb")
+    # The voxels are read later, from this stream.
+    opened = gzip.open(path, "rb") if kind.endswith("gz") else path.open("rb")  # noqa: SIM115
     holder = nib.FileHolder(fileobj=opened)
     return cls.from_file_map({"image": holder, "header": holder})
 
@@ -204,7 +208,7 @@ def _itk_path(item: Item, kind: str) -> Path:
 
 
 def _itk_header(item: Item, kind: str) -> Header | Notice:
-    import SimpleITK as sitk
+    import SimpleITK
 
     with item.open() as stream:
         start = stream.read(16384)
@@ -218,7 +222,7 @@ def _itk_header(item: Item, kind: str) -> Header | Notice:
         return Notice("affine_missing", "the file does not say where the image lies; save it with its space directions")
     if kind == "meta" and not {"transformmatrix", "rotation", "orientation"} & set(fields):
         notices.append(Notice("orientation_assumed", "the file does not say how the image lies; standard axes assumed"))
-    reader = sitk.ImageFileReader()
+    reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(_itk_path(item, kind)))
     reader.ReadImageInformation()
     if reader.GetDimension() != 3:
@@ -230,7 +234,7 @@ def _itk_header(item: Item, kind: str) -> Header | Notice:
     affine = np.eye(4)
     affine[:3, :3] = (direction * np.array(spacing))[:, [2, 1, 0]]
     affine[:3, 3] = reader.GetOrigin()
-    one_byte = reader.GetPixelID() == sitk.sitkUInt8
+    one_byte = reader.GetPixelID() == SimpleITK.sitkUInt8
     return Header(kind, (size[2], size[1], size[0]), affine, 1, one_byte, tuple(notices))
 
 

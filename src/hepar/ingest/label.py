@@ -25,9 +25,12 @@ from hepar.record import ArterialTiming, PhaseGuess, PhaseLabel
 
 CLASSES: tuple[PhaseLabel, ...] = ("native", "arterial", "portal_venous", "delayed")
 _WORD, _WEAK_WORD, _NAME = 3.5, 2.2, 1.9
-_DELAY_MEAN_S = (33.0, 72.0, 210.0)
-_DELAY_SD_S = (8.0, 13.0, 75.0)
+# Usual delay of each enhanced phase and its spread towards shorter and longer delays.
+_DELAYS_S: tuple[tuple[float, float, float], ...] = ((33.0, 12.0, 9.0), (72.0, 11.0, 20.0), (200.0, 40.0, math.inf))
 _MOST_FROM_DELAY, _MOST_FROM_ORDER = 3.0, 2.0
+_KERNEL = re.compile(r"(?<![a-z])[bhiu][a-z]?\d\d[a-z]")
+_SECONDS = re.compile(r"(?<![\d.,])(\d{2,3})\s?(?:s|sec|secs|sek|seg|seconds|sekunden)\b")
+_MINUTES = re.compile(r"(?<![\d.,])(\d{1,2})\s?(?:min|mins|minutes|minuten|mn)\b")
 _EARLY_BELOW_S, _LATE_FROM_S = 28.0, 30.0
 
 
@@ -57,12 +60,8 @@ def words_label(text: str) -> PhaseLabel:
 
 def delay_in_words_s(text: str) -> float | None:
     """A delay after injection in seconds written in a description ("Art 35s", "70 sec", "3 min"), else None."""
-    delays = [
-        float(n) for n in re.findall(r"(?<![\d.,])(\d{2,3})\s?(?:s|sec|secs|sek|seg|seconds|sekunden)\b", _plain(text))
-    ]
-    delays += [
-        60.0 * float(n) for n in re.findall(r"(?<![\d.,])(\d{1,2})\s?(?:min|mins|minutes|minuten|mn)\b", _plain(text))
-    ]
+    plain = _KERNEL.sub(" ", _plain(text))
+    delays = [float(n) for n in _SECONDS.findall(plain)] + [60.0 * float(n) for n in _MINUTES.findall(plain)]
     sane = [d for d in delays if 10.0 <= d <= 900.0]
     return sane[0] if len(sane) == 1 else None
 
@@ -149,14 +148,10 @@ def _delay_weights(delay_s: float | None) -> NDArray[np.float64]:
         return np.zeros(4)
     if delay_s < 5.0:
         return np.array([_MOST_FROM_DELAY, 0.0, 0.0, 0.0])
-    likely = [-0.5 * ((delay_s - mean) / sd) ** 2 for mean, sd in zip(_DELAY_MEAN_S, _DELAY_SD_S, strict=True)]
-    if delay_s > _DELAY_MEAN_S[2]:
-        likely[2] = 0.0
-    if delay_s < _DELAY_MEAN_S[0]:
-        likely[0] = -0.5 * ((delay_s - _DELAY_MEAN_S[0]) / 12.0) ** 2
+    likely = [-0.5 * ((delay_s - mean) / (below if delay_s < mean else above)) ** 2 for mean, below, above in _DELAYS_S]
     best = max(likely)
     # A delay that fits no phase well says little; one that fits a single phase says most.
-    trust = _MOST_FROM_DELAY * math.exp(min(0.0, best + 2.0))
+    trust = _MOST_FROM_DELAY * math.exp(min(0.0, best + 1.0))
     weights = np.maximum(np.array(likely) - best, -1.0) * trust
     return np.array([-trust, *weights])
 

@@ -464,7 +464,7 @@ def _phase(number: int, candidate: Candidate, array: NDArray[np.int16], guess: P
         frame_of_reference_uid=tags.uid(candidate.first.head.dataset, "FrameOfReferenceUID"),
         acquired_s=seconds_of_study(candidate),
         slice_thickness_mm=candidate.first.thickness_mm,
-        tilt_deg=round(stack.tilt_deg, 3) if any(n.code == "gantry_tilt" for n in candidate.notices) else 0.0,
+        tilt_deg=candidate.tilt_deg,
         quality=candidate.notices,
     )
 
@@ -558,7 +558,7 @@ def _row(study_uid: str, c: Candidate, guess: PhaseGuess, description: str) -> S
         guess=guess,
         acquired_s=seconds_of_study(c),
         geometry=c.stack.geometry,
-        tilt_deg=round(c.stack.tilt_deg, 3) if any(n.code == "gantry_tilt" for n in c.notices) else 0.0,
+        tilt_deg=c.tilt_deg,
         slice_thickness_mm=c.first.thickness_mm,
         notices=c.notices,
         refusal=None,

@@ -179,13 +179,37 @@ def _oriented(ordered: list[Frame], corner: NDArray[np.float64], step: NDArray[n
         affine[:3, 3] = corner + step * (len(ordered) - 1)
         affine[:3, 0] = -step
         layout = canonical_layout(affine)
-    along = float(step @ head.normal)
-    across = float(np.linalg.norm(step - along * head.normal))
     return Stack(
         frames=tuple(ordered),
         geometry=laid_out((len(ordered), head.rows, head.columns), affine, layout),
         layout=layout,
-        tilt_deg=float(np.degrees(np.arctan2(across, abs(along)))),
-        step_mm=abs(along),
+        tilt_deg=tilt_deg(affine),
+        step_mm=abs(float(step @ head.normal)),
         jitter_mm=jitter,
     )
+
+
+def tilt_deg(affine: NDArray[np.float64]) -> float:
+    """Angle between the line of slice corners and the slice normal; affine: (slice, row, column) to LPS."""
+    normal = np.cross(affine[:3, 1], affine[:3, 2])
+    normal = normal / np.linalg.norm(normal)
+    along = float(affine[:3, 0] @ normal)
+    across = float(np.linalg.norm(affine[:3, 0] - along * normal))
+    return float(np.degrees(np.arctan2(across, abs(along))))
+
+
+def grid_notices(tilt: float, step_mm: float, settings: IngestSettings) -> list[Notice]:
+    """What a reader must know about a grid: tilted planes, slices far apart."""
+    notices = []
+    if tilt >= settings.min_tilt_deg:
+        notices.append(
+            Notice("gantry_tilt", f"taken with a tilt of {tilt:.1f} degrees; measured on the slices as taken")
+        )
+    if step_mm > settings.thick_slice_mm + settings.max_jitter_mm:
+        notices.append(
+            Notice(
+                "thick_slices",
+                f"slices are {step_mm:.1f} mm apart; lesions near that size are missed or badly measured",
+            )
+        )
+    return notices

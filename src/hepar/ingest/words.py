@@ -14,16 +14,16 @@ ArterialWord = Literal["early", "late"]
 
 _PLAIN: tuple[tuple[PhaseLabel, str], ...] = (
     # English
-    ("native", r"(non|no|without|w o|wo|pre|un)\s?-?(contrast\w*|enhanced|iv)"),
+    ("native", r"(non|no|without|w o|wo|pre|un) ?(contrast\w*|enhanced|iv)|w ?o"),
     ("native", r"ncct|nect|cminus|plain|unenhanced|precontrast|noncontrast|non con|pre con|nc"),
     ("arterial", r"art|arterial\w*|artery|hap|aph|ap"),
-    ("portal_venous", r"(porto\s?)?(venous|ven|veno)(?! delay)|portal\w*|porto|pvp|pv|hvp|ppv"),
-    ("delayed", r"delay\w*|equilib\w*|late venous|late phase|del|excretory"),
+    ("portal_venous", r"(porto ?)?(venous|ven|veno)|portal\w*|porto|pvp|pv|hvp|ppv"),
+    ("delayed", r"delay\w*|equilib\w*|late venous|venous late|late phase|del|excretory"),
     # German
     ("native", r"nativ\w*|ohne km|ohne kontrast\w*|km frei"),
-    ("arterial", r"arteriell\w*"),
-    ("portal_venous", r"portalven\w*|portven\w*|ven[oö]s\w*|pv phase"),
-    ("delayed", r"sp[aä]t\w*|verz[oö]gert\w*"),
+    ("arterial", r"(sp(ä|a|ae)t|fr(ü|u|ue)h)?arteriell\w*"),
+    ("portal_venous", r"portalven\w*|portven\w*|ven(ö|o|oe)s\w*|pv phase"),
+    ("delayed", r"sp(ä|a|ae)t(?! ?arter)\w*|verz(ö|o|oe)gert\w*"),
     # French
     ("native", r"sans (injection|iv|contraste|pdc|produit)|(non|avant) inject\w*|spontan[eé]"),
     ("arterial", r"art[eé]riel\w*"),
@@ -54,8 +54,8 @@ _WEAK: tuple[tuple[str, tuple[float, float, float, float]], ...] = (
     (r"cta|angio\w*", (-0.5, 1.0, 0.0, 0.0)),
 )  # fmt: skip
 
-_EARLY = r"early|fr[uü]h\w*|pr[eé]coce|precoz|precoce|temprana|zao"
-_LATE = r"late|sp[aä]t\w*|tardi\w*|tard[ií]a|wan"
+_EARLY = r"early|fr(?:ü|u|ue)h\w*|pr[eé]coce|precoz|precoce|temprana|zao"
+_LATE = r"late|sp(?:ä|a|ae)t\w*|tardi\w*|tard[ií]a|wan"
 
 
 def _word(pattern: str) -> re.Pattern[str]:
@@ -79,12 +79,19 @@ _TIMED_ARTERIAL = re.compile(
     rf"(?<![a-zà-ÿ])(?:(?:{_EARLY}|{_LATE}|\d+)\s*)?(?:art\w*|hap)(?:\s*(?:phase|fase|phas))?(?:\s*(?:{_EARLY}|{_LATE}))?(?![a-zà-ÿ])"
 )
 _NOT_A_PHASE = re.compile(
-    r"hepatic (artery|vein)|portal hypert\w*|(abd|abdomen|liver|thorax|chest|ap) ?pelvis|pre ?monitoring"
+    r"hepatic (artery|vein)|portal hypert\w*|(abd|abdomen|liver|thorax|chest|ap) ?pelvis|pre ?monitoring|w (and |& )?(w ?o|without)( |$)(contrast\w*)?|w ?o (and |& )?w( contrast\w*|$)|with(out)? and with(out)? contrast\w*"
+)
+
+
+_LATE_VENOUS = re.compile(
+    rf"(?<![a-zà-ÿ])(?:{_LATE}|delay\w*) ?(?:porto ?)?ven\w*|(?<![a-zà-ÿ])ven\w* (?:delay\w*|{_LATE})"
 )
 
 
 def _reduced(text: str, label: PhaseLabel) -> str:
     text = _NOT_A_PHASE.sub(" ", text)
+    if label == "portal_venous":
+        text = _LATE_VENOUS.sub(" ", text)
     return text if label == "arterial" else _TIMED_ARTERIAL.sub(" arterial ", text)
 
 
