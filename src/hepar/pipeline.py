@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -160,7 +160,7 @@ def _outline_organs(
     reasons: list[Refused] = []
     for number, phase in enumerate(study.phases):
         try:
-            organs[phase.id] = engine.organs(phase.volume, lambda f, n=number: tell((n + f) / len(study.phases)))
+            organs[phase.id] = engine.organs(phase.volume, _share(tell, number, len(study.phases)))
             phases.append(phase)
         except Refused as reason:
             reasons.append(reason)
@@ -204,7 +204,7 @@ def _align(
                 reference_organs=organs[reference.id],
                 moving_organs=organs[phase.id],
                 settings=settings.harmonise,
-                progress=lambda f, n=number: tell((n + 0.8 * f) / len(phases)),
+                progress=_share(tell, number, len(phases)),
             )
             aligned.append(
                 harmonise.align(
@@ -221,9 +221,12 @@ def _align(
     return aligned
 
 
-def _with_skipped(study: Study, more: Sequence[Skipped]) -> Study:
-    from dataclasses import replace
+def _share(tell: Callable[[float], None], number: int, count: int) -> Callable[[float], None]:
+    """The progress of part `number` of `count` as progress of the whole."""
+    return lambda fraction: tell((number + 0.9 * fraction) / count)
 
+
+def _with_skipped(study: Study, more: Sequence[Skipped]) -> Study:
     return replace(study, skipped=(*study.skipped, *more))
 
 

@@ -49,9 +49,7 @@ def analyze_command(
     from hepar.settings import Settings
 
     settings = Settings(reference=reference)
-    segment = replace(settings.segment, precision=precision, threads=threads, max_memory_bytes=limit)
-    ingest = replace(settings.ingest, max_memory_bytes=limit)
-    settings = replace(settings, segment=segment, ingest=ingest)
+    settings = replace(settings, segment=replace(settings.segment, precision=precision, threads=threads))
     request = Request(
         source=source, study_uid=study_uid, modality=_modality(modality), phase_paths=phase_paths, engine=engine,
         with_identity=with_identity,

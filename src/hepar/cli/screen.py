@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 STEPS = {
     "read": "Reading the study",
@@ -37,7 +41,7 @@ class Screen:
             self._bars = Progress(
                 TextColumn("{task.description:<28}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)
             )
-            self._tasks: dict[str, int] = {}
+            self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Screen:
         if self._bars is not None:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from hepar.report.html import write_html
     from hepar.report.images import key_images
     from hepar.report.masks import write_masks
+    from hepar.report.measurements import write_measurements
     from hepar.report.pdf import write_pdf
     from hepar.report.run import write_run
+    from hepar.report.segmentation import write_segmentation
 
 _HOME = {
     "SCHEMA_VERSION": "findings",
@@ -29,14 +31,17 @@ _HOME = {
     "write_findings": "findings",
     "write_html": "html",
     "write_masks": "masks",
+    "write_measurements": "measurements",
     "write_pdf": "pdf",
     "write_run": "run",
+    "write_segmentation": "segmentation",
 }
 """Public name -> the module of this folder that holds it."""
 
 __all__ = [
     "SCHEMA_VERSION", "check_target", "delivered", "findings_document", "key_images", "report_content",
-    "validate_findings", "write_findings", "write_html", "write_masks", "write_pdf", "write_run",
+    "validate_findings", "write_findings", "write_html", "write_masks", "write_measurements", "write_pdf",
+    "write_run", "write_segmentation",
 ]  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What the literature says: meta-analysis of diagnostic accuracy."""
