@@ -28,7 +28,8 @@ def draw_liver(build: Build, rng: np.random.Generator, dome: Solid, cavity: Soli
                target_ml: float, nodular_mm: float = 0.0) -> Liver:  # fmt: skip
     """A liver of target_ml, met by moving its lower surface up or down.
 
-    dents: (solid, gap_mm), neighbours that press into it. nodular_mm: height of the surface nodules of cirrhosis.
+    dents: (solid, gap_mm), neighbours that press into it. nodular_mm: height of the surface
+    nodules of cirrhosis, crest over mean surface, about.
     """
     upper = _upper(build, rng, dome, cavity, dents, nodular_mm)
     lower = _visceral(build, rng)
@@ -91,7 +92,7 @@ def _upper(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid, d
     )
     venosum_half = float(rng.uniform(0.4, 2.0))
     porta = ellipsoid(build.at(-24, -25, -4), (15, 8, 11), (0, 0, 10))
-    nodules = wobble(rng, max(nodular_mm, 0.4), 14 if nodular_mm else 60, 8)
+    nodules = wobble(rng, max(0.35 * nodular_mm, 0.4), 14 if nodular_mm else 60, 8)
 
     def distance(grid: Grid) -> Field:
         x, y, z = grid.axes()
