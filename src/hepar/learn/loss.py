@@ -14,11 +14,14 @@ _NOT_LIVER_CLASSES = tuple(k for k in range(13) if k not in LIVER_CLASSES)
 SMOOTH_VOXELS = 40.0
 
 
-def total_loss(logits: torch.Tensor, half: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def total_loss(
+    logits: torch.Tensor, half: torch.Tensor, target: torch.Tensor, *, lesion_push: float = 0.8
+) -> torch.Tensor:
     """logits [n, 13, D, H, W], half the same at half resolution, target [n, D, H, W] uint8 with 255 = unknown.
 
     The conditional term compares only the channels lesion and liver, averaged over lesion and over liver voxels
-    apart: with plain cross-entropy and Dice the rare lesion class stays at zero.
+    apart: with plain cross-entropy and Dice the rare lesion class stays at zero. lesion_push is the weight of its
+    lesion half: it starts the class, and later, when small, lets the true prior hold false lesions down.
     """
     logits = logits.float()
     whole = target.long()
@@ -48,7 +51,7 @@ def total_loss(logits: torch.Tensor, half: torch.Tensor, target: torch.Tensor) -
     margin = channel[LESION_CLASS] - torch.logaddexp(channel[1], channel[VESSEL_CLASS])
     healthy = is_liver & ~is_lesion
     if is_lesion.any():
-        loss = loss + 0.8 * F.softplus(-margin[is_lesion]).mean()
+        loss = loss + lesion_push * F.softplus(-margin[is_lesion]).mean()
     if healthy.any():
         loss = loss + 1.0 * F.softplus(margin[healthy]).mean()
     return loss + 0.3 * F.cross_entropy(half.float(), half_target, weight=weight, ignore_index=IGNORE)

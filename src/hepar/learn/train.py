@@ -42,9 +42,13 @@ class Trainer:
         return min(1.0, self.seconds / (60 * self.recipe.minutes))
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then half a cosine."""
+        """Linear warm-up, then half a cosine to the power 1.5 (a fifth of the start at 60 percent)."""
         warm = min(1.0, (self.step + 1) / _WARM_UP_STEPS)
-        return self.recipe.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * self.progress()))
+        return self.recipe.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * self.progress())) ** 1.5
+
+    def lesion_push(self) -> float:
+        """Weight of the term that pulls lesions out of the liver: 0.8 up to 45 percent, then down to 0.25."""
+        return 0.8 - 0.55 * min(1.0, max(0.0, (self.progress() - 0.45) / 0.3))
 
     def update(self, hu: torch.Tensor, target: torch.Tensor) -> tuple[float, torch.Tensor]:
         """One optimisation step on a batch; the loss and the logits before it."""
@@ -54,7 +58,7 @@ class Trainer:
         image = channels(hu.float()).contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bf16):
             logits, half = self.net(image)
-        loss = total_loss(logits, half, target)
+        loss = total_loss(logits, half, target, lesion_push=self.lesion_push())
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         length = torch.nn.utils.clip_grad_norm_(self.net.parameters(), _CLIP)
