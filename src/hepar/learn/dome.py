@@ -32,7 +32,7 @@ def add_dome(hu: Volume, tissue: Labels, rng: np.random.Generator, extra: int) -
 
     z = np.arange(1, extra + 1)[:, None, None] * SPACING_MM
     y, x = np.mgrid[:rows, :columns]
-    grow = _smooth_field((extra, rows, columns), 10, rng)
+    grow = smooth_field((extra, rows, columns), 10, rng)
 
     def taper(code: Tissue, height_mm: float, sharp: float) -> NDArray[np.bool_]:
         base = ndimage.binary_closing(tissue[cut - 1] == code, iterations=2) & cavity
@@ -95,7 +95,7 @@ def add_dome(hu: Volume, tissue: Labels, rng: np.random.Generator, extra: int) -
     return np.concatenate([hu, wall_hu]).astype(np.float32), np.concatenate([tissue, block]).astype(np.uint8)
 
 
-def _smooth_field(shape: tuple[int, int, int], step: int, rng: np.random.Generator) -> Volume:
+def smooth_field(shape: tuple[int, int, int], step: int, rng: np.random.Generator) -> Volume:
     """Smooth noise of about unit range on a grid of the given shape."""
     from scipy import ndimage
 
@@ -130,7 +130,7 @@ def _heart(
     u = dx * np.cos(roll) + dy * np.sin(roll)
     v = -dx * np.sin(roll) + dy * np.cos(roll)
     w, u = dz * np.cos(pitch) + u * np.sin(pitch), u * np.cos(pitch) - dz * np.sin(pitch)
-    wobble = 0.12 * _smooth_field(liver.shape, 9, rng)
+    wobble = 0.12 * smooth_field(liver.shape, 9, rng)
     radius = np.sqrt((w / semi[0]) ** 2 + (v / semi[1]) ** 2 + (u / semi[2]) ** 2) * (1 + wobble)
     heart = (radius < 1) & ~liver
     chamber = np.full(liver.shape, Tissue.MYOCARDIUM, np.uint8)

@@ -13,7 +13,7 @@ from hepar.errors import WrongCall
 
 @dataclass(frozen=True)
 class AtlasSource:
-    """Where one anatomy comes from. kind: totalseg, labelled or procedural; variants: invented domes or bodies."""
+    """Where one anatomy comes from. kind: totalseg, labelled, virtual or negative; variants: how many are drawn."""
 
     kind: str
     image: Path | None

@@ -77,12 +77,20 @@ def _grid(
     size = np.array(atlas.tissue.shape)
     liver = np.argwhere(np.isin(atlas.tissue, (Tissue.LIVER, Tissue.REAL_LESION, Tissue.REAL_VESSEL)))
     u = rng.random()
-    if plain or u < 0.6:
+    if len(liver) == 0:
+        centre = size / 2 + rng.normal(0, 8, 3)
+    elif plain or u < 0.52:
         centre = liver.mean(0) + rng.normal(0, [5, 4, 6])
-    elif u < 0.88:
+    elif u < 0.76:
         centre = liver[rng.integers(len(liver))] + rng.normal(0, 4, 3)
-    else:
+    elif u < 0.84:
         centre = rng.uniform(0.1, 0.9, 3) * size
+    else:
+        # Chest or pelvis with little or no liver in the field of view.
+        centre = rng.uniform(0.3, 0.7, 3) * size
+        reach = rng.uniform(5, 40)
+        centre[0] = liver[:, 0].max() + reach if rng.random() < 0.35 else liver[:, 0].min() - reach
+        centre[0] = np.clip(centre[0], 8, size[0] - 8)
     yaw, pitch, roll = np.radians(rng.normal(0, [6, 4, 4]))
     cz, sz, cx, sx, cy, sy = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
     turn = (

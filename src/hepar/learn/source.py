@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from hepar.errors import WrongCall
 from hepar.learn.atlas import Atlas, hepar_atlas, totalseg_atlas
+from hepar.learn.negative import negative_atlas
 from hepar.learn.recipe import AtlasSource, Recipe
 from hepar.learn.sample import Sample, make_sample
 from hepar.learn.virtual import virtual_atlas
@@ -19,10 +20,14 @@ def load_atlases(source: AtlasSource, seed: int) -> list[Atlas]:
     """Every variant of one source."""
     if source.kind == "virtual":
         return [virtual_atlas(seed=seed + v) for v in range(source.variants)]
+    if source.kind == "negative":
+        return [negative_atlas(seed=seed + v) for v in range(source.variants)]
     if source.kind in ("totalseg", "labelled") and source.image is not None and source.labels is not None:
         make = totalseg_atlas if source.kind == "totalseg" else hepar_atlas
         return [make(source.image, source.labels, seed=seed + v) for v in range(source.variants)]
-    raise WrongCall(f"atlas kind {source.kind!r}, needed virtual, or totalseg or labelled with image and labels")
+    raise WrongCall(
+        f"atlas kind {source.kind!r}, needed virtual, negative, or totalseg or labelled with image and labels"
+    )
 
 
 class Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]

@@ -44,7 +44,8 @@ class Trainer:
     def learning_rate(self) -> float:
         """Linear warm-up, then half a cosine to the power 1.5 (a fifth of the start at 60 percent)."""
         warm = min(1.0, (self.step + 1) / _WARM_UP_STEPS)
-        return self.recipe.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * self.progress())) ** 1.5
+        wave = 0.5 + 0.5 * math.cos(math.pi * self.progress())
+        return self.recipe.learning_rate * warm * math.pow(wave, 1.5)
 
     def lesion_push(self) -> float:
         """Weight of the term that pulls lesions out of the liver: 0.8 up to 45 percent, then down to 0.25."""
