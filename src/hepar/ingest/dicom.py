@@ -12,7 +12,7 @@ import numpy as np
 from hepar.ingest import kind, tags
 from hepar.ingest.choose import choose
 from hepar.ingest.frame import FileHead, Frame, FrameKey, frames_of
-from hepar.ingest.header import lenient, read_head
+from hepar.ingest.header import UNCOMPRESSED, lenient, read_head
 from hepar.ingest.merge import merge_pieces
 from hepar.ingest.pixels import UnreadablePixels, can_decode, decode, syntax_name
 from hepar.ingest.settings import IngestSettings
@@ -188,7 +188,7 @@ def make_plan(
             if problem is None and not bad.isdisjoint(
                 {(head.sop_uid, head.namesake, n + 1) for n in range(head.frames)}
             ):
-                problem = Notice("damaged_file", "files whose pixels cannot be decoded; copy them again")
+                problem = _undecoded(head)
             if problem:
                 plan.skipped.append(Skipped(head.series_uid, clean_modality(head.modality), head.frames, problem))
                 continue
@@ -218,6 +218,16 @@ def make_plan(
         plan.candidates = chosen.kept
         plan.skipped = sum_up([*plan.skipped, *chosen.skipped])
     return plan
+
+
+def _undecoded(head: FileHead) -> Notice:
+    if head.transfer_syntax in UNCOMPRESSED:
+        return Notice("damaged_file", "files whose pixels cannot be decoded; copy them again")
+    return Notice(
+        "damaged_file",
+        f"files whose pixels, compressed as {syntax_name(head.transfer_syntax)}, cannot be decoded; copy them again, or"
+        " install hepar[codecs] for more decoders",
+    )
 
 
 def _one_label(candidate: Candidate, user_label: Callable[[FileHead], PhaseLabel | None]) -> PhaseLabel | None:

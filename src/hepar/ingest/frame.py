@@ -119,6 +119,8 @@ class _Levels:
 
     def holding(self, keyword: str) -> Any:
         """The data set nearest to the frame that has the value, or None."""
+        if len(self._levels) == 1:
+            return self._levels[0]
         for level in self._levels:
             places = [tags.first(level, *_MACROS[keyword])] if keyword in _MACROS else []
             places += [tags.first(level, name) for name in _CONVERTED]

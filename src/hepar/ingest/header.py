@@ -7,6 +7,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import IO, Any
 
 from hepar.ingest import tags
@@ -96,6 +97,13 @@ _KEYWORDS = [
 ]
 
 
+@cache
+def _wanted_tags() -> list[Any]:
+    from pydicom.tag import Tag
+
+    return [Tag(keyword) for keyword in _KEYWORDS]
+
+
 @contextmanager
 def lenient() -> Iterator[None]:
     """Read without validation, and without warnings: they may quote a patient's values."""
@@ -127,7 +135,7 @@ def read_head(item: Item) -> FileHead | None:
             if start[128:132] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08", b"\x00\x02"):
                 return None
             stream.seek(0)
-            ds = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=list(_KEYWORDS), force=True)
+            ds = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_wanted_tags(), force=True)
             return _head(item, ds, stream)
     except (MemoryError, KeyboardInterrupt):
         raise

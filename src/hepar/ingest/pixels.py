@@ -110,19 +110,21 @@ def _stored(frames: list[Frame]) -> Any:
 
 def to_units(stored: NDArray[Any], frame: Frame, *, modality: str) -> NDArray[np.int16]:
     """Stored values (row, column) of one frame to HU (CT) or scanner units (MR), padding to PADDING_HU or 0."""
-    ds = frame.head.dataset
     values = _whole_bits(stored, frame)
     slope = frame.slope if frame.slope else 1.0
     intercept = frame.intercept if frame.intercept is not None else 0.0
-    padding = _padding(stored, values, ds)
-    result = values.astype(np.float64) * slope + intercept
+    lowest = PADDING_HU if modality == "CT" else _INT16.min
+    if values.dtype.kind in "iu" and slope == 1.0 and intercept.is_integer() and abs(intercept) < 2**30:
+        units = values.astype(np.int64 if values.dtype.itemsize > 2 else np.int32) + int(intercept)
+    else:
+        units = np.rint(np.nan_to_num(values.astype(np.float64) * slope + intercept, nan=lowest))
+    result: NDArray[np.int16] = np.clip(units, lowest, _INT16.max).astype(np.int16)
+    padding = _padding(stored, values, frame.head.dataset)
     if padding is not None and padding.any():
-        if modality == "CT" and float(result[padding].max()) > _SURELY_OUTSIDE_HU:
+        if modality == "CT" and int(result[padding].max()) > _SURELY_OUTSIDE_HU:
             padding = _touching_the_edge(padding)
         result[padding] = PADDING_HU if modality == "CT" else 0
-    lowest = PADDING_HU if modality == "CT" else _INT16.min
-    np.clip(result, lowest, _INT16.max, out=result)
-    return np.rint(result).astype(np.int16)
+    return result
 
 
 def _whole_bits(stored: NDArray[Any], frame: Frame) -> NDArray[Any]:
@@ -133,11 +135,10 @@ def _whole_bits(stored: NDArray[Any], frame: Frame) -> NDArray[Any]:
         return stored
     high = tags.whole(ds, "HighBit")
     shift = max(0, (high if high is not None else bits - 1) + 1 - bits)
-    plain = stored.astype(np.int64)
-    if stored.dtype.kind == "i":
-        plain &= (1 << allocated) - 1
+    plain: NDArray[Any] = stored.astype(np.int64 if allocated == 32 else np.int32)
+    plain &= (1 << allocated) - 1
     # Only uncompressed pixels carry a cell; decoders hand over values that begin at bit 0 already.
-    if shift and frame.head.transfer_syntax in UNCOMPRESSED and shift + bits <= allocated:
+    if shift and shift + bits <= allocated and frame.head.transfer_syntax in UNCOMPRESSED:
         plain >>= shift
     plain &= (1 << bits) - 1
     if tags.whole(ds, "PixelRepresentation") == 1:
@@ -146,14 +147,13 @@ def _whole_bits(stored: NDArray[Any], frame: Frame) -> NDArray[Any]:
 
 
 def _padding(stored: NDArray[Any], values: NDArray[Any], ds: Any) -> NDArray[np.bool_] | None:
-    """Where the padding value (or its range) stands; compared as bit patterns, since its sign is often written wrong."""
+    """Where the padding value or its range stands; a value is compared by its bits, since its sign is often wrong."""
     value = tags.whole(ds, "PixelPaddingValue")
-    if value is None:
+    if value is None or stored.dtype.kind not in "iu":
         return None
     limit = tags.whole(ds, "PixelPaddingRangeLimit")
     if limit is None:
-        mask = (1 << 16) - 1
-        found: NDArray[np.bool_] = (stored.astype(np.int64) & mask) == (value & mask)
+        found: NDArray[np.bool_] = stored == _as_pixel(value, signed=stored.dtype.kind == "i")
         return found
     signed = tags.whole(ds, "PixelRepresentation") == 1
     ends = sorted(_as_pixel(v, signed=signed) for v in (value, limit))

@@ -78,10 +78,12 @@ class _Sparing:
 _TIMED_ARTERIAL = re.compile(
     rf"(?<![a-zà-ÿ])(?:(?:{_EARLY}|{_LATE}|\d+)\s*)?(?:art\w*|hap)(?:\s*(?:phase|fase|phas))?(?:\s*(?:{_EARLY}|{_LATE}))?(?![a-zà-ÿ])"
 )
+# "With and without contrast" names a protocol; an anteroposterior pelvis is no arterial phase.
 _NOT_A_PHASE = re.compile(
-    r"hepatic (artery|vein)|portal hypert\w*|(abd|abdomen|liver|thorax|chest|ap) ?pelvis|pre ?monitoring|w (and |& )?(w ?o|without)( |$)(contrast\w*)?|w ?o (and |& )?w( contrast\w*|$)|with(out)? and with(out)? contrast\w*"
+    r"hepatic (artery|vein)|portal hypert\w*|(abd|abdomen|liver|thorax|chest|ap) ?pelvis|pre ?monitoring"
+    r"|w (and |& )?(w ?o|without)( |$)(contrast\w*)?|w ?o (and |& )?w( contrast\w*|$)"
+    r"|with(out)? and with(out)? contrast\w*"
 )
-
 
 _LATE_VENOUS = re.compile(
     rf"(?<![a-zà-ÿ])(?:{_LATE}|delay\w*) ?(?:porto ?)?ven\w*|(?<![a-zà-ÿ])ven\w* (?:delay\w*|{_LATE})"
