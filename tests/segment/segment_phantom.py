@@ -66,7 +66,9 @@ def phantom(geometry: Geometry, balls: Sequence[Ball] = (), *, noise_hu: float =
         index = np.stack([np.full(rows.shape, number), rows, columns], axis=-1)
         x, y, z = np.moveaxis(geometry.to_lps_mm(index), -1, 0)
         hu = np.full(rows.shape, -1000.0)
-        hu[(x / 165) ** 2 + (y / 120) ** 2 < 1] = BODY_HU
+        hu[(x / 170) ** 2 + (y / 125) ** 2 < 1] = -100
+        hu[(x / 160) ** 2 + (y / 115) ** 2 < 1] = BODY_HU
+        hu[x**2 + (y - 85) ** 2 < 15**2] = 400
         hu[((x - 80) / 30) ** 2 + ((y - 60) / 30) ** 2 + ((z + 20) / 50) ** 2 < 1] = KIDNEY_HU
         hu[((x + 60) / 70) ** 2 + ((y + 10) / 70) ** 2 + (z / 75) ** 2 < 1] = LIVER_HU
         for (cx, cy, cz), radius, value in balls:

@@ -58,7 +58,7 @@ def test_repeated_run_gives_the_same_outlines(outliner: Builtin, weights: Path, 
 
 def test_tilted_scan_shows_the_same_lesions(outliner: Builtin) -> None:
     """A gantry tilt of 15 degrees, kept as a sheared grid: volumes within 2 %, centres within 1 mm."""
-    straight = Geometry.regular((68, 190, 170), (2.5, 1.0, 1.0), (-149.0, -105.0, -84.0))
+    straight = Geometry.regular((68, 236, 170), (2.5, 1.0, 1.0), (-149.0, -105.0, -84.0))
     affine = straight.affine.copy()
     affine[1, 0] = 2.5 * np.tan(np.radians(15))
     affine[1, 3] -= affine[1, 0] * 34
@@ -122,12 +122,12 @@ def test_liver_cut_by_the_edge_is_said(
 
 
 def test_liver_cut_by_a_round_field_of_view_is_said(outliner: Builtin, grid: Geometry) -> None:
-    """Padding outside a circle of 110 mm cuts the phantom's liver on its right side."""
+    """Padding outside a circle of 120 mm cuts the phantom's liver on its right side."""
     volume = phantom(grid)
     rows, columns = np.mgrid[: grid.shape[1], : grid.shape[2]]
     x, y = columns * 2.0 - 179, rows * 2.0 - 179
     array = volume.array.copy()
-    array[:, x**2 + y**2 > 110**2] = PADDING_HU
+    array[:, x**2 + y**2 > 120**2] = PADDING_HU
     cut = Volume(array, grid, "CT")
     (notice,) = outliner.anatomy(cut, outliner.organs(cut)).notices
     assert notice.code == "liver_cut"

@@ -13,7 +13,7 @@ from hepar.record import NOT_COVERED_HU, PADDING_HU, AlignedPhase, Anatomy, Orga
 from hepar.segment.engine import Progress, silent
 from hepar.segment.grid import model_geometry, onto_model
 from hepar.segment.lesions import outline_lesions
-from hepar.segment.liver import cut_notice, find_liver, outline_liver
+from hepar.segment.liver import cut_notice, find_liver, liver_parts, outline_liver
 from hepar.segment.network import Network
 from hepar.segment.place import native_box
 from hepar.segment.settings import SegmentSettings
@@ -43,7 +43,7 @@ class Builtin:
         hu = onto_model(volume, geometry)
         progress(0.4)
         labels, lesion, score = self._network.probabilities(hu)
-        liver = find_liver(OrganMap(labels, lesion, geometry, score), self.settings)
+        liver = find_liver(OrganMap(labels, lesion, geometry, score), hu, self.settings)
         stray = np.isin(labels, _LIVER) & ~liver
         labels[stray] = Organ.BACKGROUND
         progress(1.0)
@@ -57,7 +57,7 @@ class Builtin:
         progress: Progress = silent,
     ) -> Anatomy:
         """See `Engine.anatomy`."""
-        liver = find_liver(organs, self.settings)
+        liver = liver_parts(organs, self.settings)
         progress(0.05)
         native = outline_liver(reference, organs, liver, self.settings)
         progress(0.4)

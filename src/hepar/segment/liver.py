@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,11 +22,10 @@ _CUT_MM2 = 150.0
 _MAX_DISTANCE_MM = 12.0
 
 
-def find_liver(organs: OrganMap, settings: SegmentSettings) -> NDArray[np.bool_]:
-    """The liver on the model's grid without thin spurs and stray parts.
+def liver_parts(organs: OrganMap, settings: SegmentSettings) -> NDArray[np.bool_]:
+    """The liver on the model's grid without thin spurs and stray parts, holes filled.
 
-    Raises Refused ("no liver found") when the largest part is too small, too uncertain, or stands alone: a liver in a
-    body has at least one more organ (lung, heart, kidney, spleen, bowel or great vessel) of 20 ml in the field.
+    Raises Refused ("no liver found") when what is left is too small.
     """
     from scipy import ndimage
 
@@ -33,23 +34,85 @@ def find_liver(organs: OrganMap, settings: SegmentSettings) -> NDArray[np.bool_]
     core = ndimage.binary_erosion(liver)
     parts, count = ndimage.label(core)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-    if not count or sizes.max() * ml < 0.2 * settings.liver_min_ml:
+    if not count:
         raise Refused(_no_liver("nothing that looks like one"))
     kept = np.isin(parts, 1 + np.flatnonzero(sizes >= _PART_SHARE * sizes.max()))
     kept = ndimage.binary_dilation(kept, iterations=2, mask=liver)
     volume_ml = kept.sum() * ml
     if volume_ml < settings.liver_min_ml:
-        raise Refused(
-            _no_liver(f"only {volume_ml:.0f} ml that look like one, {settings.liver_min_ml:.0f} ml are needed")
-        )
-    if organs.liver_score is not None and organs.liver_score[kept].mean() < 255 * settings.liver_score_min:
-        share = organs.liver_score[kept].mean() / 255
-        raise Refused(_no_liver(f"{volume_ml:.0f} ml look like one with a mean probability of {share:.2f} only"))
-    others = [o for o in Organ if o not in (Organ.BACKGROUND, Organ.LIVER, Organ.LESION, Organ.HEPATIC_VESSEL)]
-    if not any((organs.labels == organ).sum() * ml >= 20.0 for organ in others):
-        raise Refused(_no_liver(f"{volume_ml:.0f} ml look like one but no other organ lies around them"))
+        found = f"only {volume_ml:.0f} ml that look like one, {settings.liver_min_ml:.0f} ml are needed"
+        raise Refused(_no_liver(found))
     filled: NDArray[np.bool_] = ndimage.binary_fill_holes(kept)
     return filled
+
+
+@dataclass(frozen=True)
+class Plausibility:
+    """What tells a liver from something that the network took for one; shares run from 0 to 1.
+
+    score: mean probability. median_hu: of the inside. alike: share of the inside within 50 HU of that.
+    fat, bone: shares of the body in the scan. encased: share of the outline that lies against bone.
+    right: how far its middle lies to the patient's right of the body's, in half widths of the body.
+    """
+
+    score: float
+    median_hu: float
+    alike: float
+    fat: float
+    bone: float
+    encased: float
+    right: float
+
+    def objection(self, settings: SegmentSettings) -> str:
+        """Why this is no liver; "" when it may be one.
+
+        The limits lie between livers (real and simulated: score above 0.94, alike above 0.9, fat above 0.05, bone above
+        0.02, encased below 0.1) and heads, pelves, chests, cylinders of water and noise.
+        """
+        checks = (
+            (self.score >= settings.liver_score_min, f"with a mean probability of {self.score:.2f} only"),
+            (-40 <= self.median_hu <= 250, f"with {self.median_hu:.0f} HU, which no liver has"),
+            (self.alike >= 0.8, f"but only {self.alike:.0%} of it is of one density"),
+            (self.fat >= 0.005 and self.bone >= 0.002, "but there is no fat or no bone around, so this is no body"),
+            (self.bone <= 0.15, f"but {self.bone:.0%} of what is around is bone, as in a head"),
+            (self.right >= settings.liver_right_min, "but on the wrong side of the body"),
+            (self.encased <= 0.35, f"but {self.encased:.0%} of its surface lies against bone"),
+        )
+        return next((text for passed, text in checks if not passed), "")
+
+
+def plausibility(liver: NDArray[np.bool_], organs: OrganMap, hu: NDArray[np.float32]) -> Plausibility:
+    """Measured on the model's grid; hu: the scan on it."""
+    from scipy import ndimage
+
+    core = ndimage.binary_erosion(liver, iterations=2)
+    core = core if core.any() else liver
+    score = organs.liver_score if organs.liver_score is not None else organs.liver.astype(np.uint8) * np.uint8(255)
+    median = float(np.median(hu[core]))
+    body = hu > -250
+    rim = ndimage.binary_dilation(liver, iterations=3) & ~ndimage.binary_dilation(liver)
+    columns = np.flatnonzero(body.any(axis=(0, 1)))
+    middle = float(body.sum(axis=(0, 1)) @ np.arange(hu.shape[2])) / float(body.sum())
+    liver_middle = float(liver.sum(axis=(0, 1)) @ np.arange(hu.shape[2])) / float(liver.sum())
+    return Plausibility(
+        score=float(score[liver].mean()) / 255,
+        median_hu=median,
+        alike=float((np.abs(hu[core] - median) < 50).mean()),
+        fat=float(((hu > -150) & (hu < -40)).sum() / body.sum()),
+        bone=float((hu > 200).sum() / body.sum()),
+        encased=float((hu[rim] > 250).mean()),
+        right=2 * (middle - liver_middle) / float(columns[-1] - columns[0] + 1),
+    )
+
+
+def find_liver(organs: OrganMap, hu: NDArray[np.float32], settings: SegmentSettings) -> NDArray[np.bool_]:
+    """`liver_parts`, and Refused ("no liver found") when they are not plausible as a liver in a body."""
+    liver = liver_parts(organs, settings)
+    objection = plausibility(liver, organs, hu).objection(settings)
+    if objection:
+        volume_ml = liver.sum() * organs.geometry.voxel_volume_ml
+        raise Refused(_no_liver(f"{volume_ml:.0f} ml look like one, {objection}"))
+    return liver
 
 
 def _no_liver(found: str) -> str:
