@@ -84,7 +84,7 @@ def test_the_longest_line_is_that_of_all_pairs_of_corners(seed: int) -> None:
     mask = rng.random((6, 7)) < 0.3
     mask[rng.integers(6), rng.integers(7)] = True
     at = np.argwhere(mask).astype(float)
-    corners = np.concatenate([at + [r, c] for r in (-0.5, 0.5) for c in (-0.5, 0.5)]) * [0.8, 0.7]
+    corners = np.concatenate([at + np.array([r, c]) for r in (-0.5, 0.5) for c in (-0.5, 0.5)]) * [0.8, 0.7]
     every = np.linalg.norm(corners[:, None] - corners[None], axis=2).max()
     assert longest_line(mask, np.diag([0.8, 0.7])).length_mm == pytest.approx(every)
 

@@ -30,7 +30,7 @@ _BELIEVABLE: dict[Organ, _Believable] = {
     Organ.AORTA: _Believable(2.5, 60.0),
     Organ.PORTAL_VEIN: _Believable(0.8, 55.0),
     Organ.VENA_CAVA: _Believable(2.0, 70.0),
-    Organ.LIVER: _Believable(50.0, 60.0),
+    Organ.LIVER: _Believable(20.0, 60.0),
     Organ.SPLEEN: _Believable(10.0, 50.0),
     Organ.KIDNEY: _Believable(10.0, 90.0),
 }

@@ -23,6 +23,7 @@ _BLUR_VOXELS = 0.7
 _FINES = ((6, 4, 4), (4, 3, 3), (3, 2, 2), (2, 2, 2))
 """Sub-voxel places along (slice, row, column) of the blurred body, the finest that stays below the limit."""
 _MOST_FINE_CELLS = 1_000_000
+_BLURRED_WIDER = 1.4
 _MISFIT, _TIMES_OWN = 0.05, 2.0
 """A mask looks like an ellipsoid up to this share of differing voxels, or this many times the worst of the ellipsoid's
 own cuts. Merged pairs of balls differ by 0.15, cuts of true ellipsoids by at most these."""
@@ -81,6 +82,10 @@ def digitise(mask: Mask, affine: NDArray[np.float64]) -> Digitisation:
         )
     table = np.array(errors)
     bias, sd = table.mean(axis=0), table.std(axis=0, ddof=1)
+    if body is not ellipsoid:
+        # The blur evens out what thick slices do to a volume, and keeps some of the mask's own steps.
+        counts = [cut.sum() / ellipsoid.truth.voxels for cut in ellipsoid.cuts(len(table))]
+        sd = np.append(_BLURRED_WIDER * sd[:3], max(sd[3], np.std(counts, ddof=1)))
     deviations = [Deviation(float(b), float(s), len(table)) for b, s in zip(bias, sd, strict=True)]
     return Digitisation(outline, *deviations)
 
