@@ -23,6 +23,8 @@ NOISE_HU = 6.0
 """Contrast below this (on working voxels, after averaging) is noise and correlates with nothing."""
 WINDOW_MM = 26.0
 """Side of the window of the local correlation."""
+INNER_MM = 3.0
+"""Deeper than this inside the outline a voxel of the working grid holds liver only."""
 EDGE_WEIGHT = 0.5
 
 _Float = NDArray[np.float64]
@@ -124,7 +126,7 @@ class Fit:
     def cost(self, moved_lps_mm: _Float) -> tuple[float, _Float]:
         """The cost at `points_lps_mm` moved to these places of the phase, and its slope by each place (n, 3)."""
         value, slope = self._look_up(self._stack, moved_lps_mm)
-        similar, by_image, _ = self._correlate(value[:, 0])
+        similar, by_image = self._correlate(value[:, 0])
         off = value[:, 1] - self._edge
         soft = off**2 + EDGE_SCALE_MM**2
         share = EDGE_WEIGHT / max(1, int(self._band_held.sum())) * self._band_held
@@ -132,14 +134,29 @@ class Fit:
         cost = -similar + float((share * off**2 / soft).sum())
         return cost, by_edge[:, None] * slope[:, :, 1] - by_image[:, None] * slope[:, :, 0]
 
-    def correlation(self, moved_lps_mm: _Float) -> tuple[_Float, NDArray[np.bool_]]:
-        """Absolute local correlation at each of `points_lps_mm`, and which of them lie in the covered liver."""
-        _, _, squared = self._correlate(self._look_up(self._stack, moved_lps_mm)[0][:, 0])
-        return np.sqrt(squared.ravel()[self.places]), self._counted.ravel()[self.places] > 0
-
     def edges_mm(self, moved_lps_mm: _Float) -> tuple[_Float, _Float, NDArray[np.bool_]]:
         """Signed distance to the reference liver and to the moved one at `points_lps_mm`, and where both are known."""
-        return self._edge, self._look_up(self._stack, moved_lps_mm)[0][:, 1], self._band_held
+        return self._edge, self._look_up(self._stack, moved_lps_mm)[0][:, 1].astype(np.float64), self._band_held
+
+    def inner_correlation(self, moved_lps_mm: _Float) -> tuple[_Float, NDArray[np.bool_]]:
+        """Absolute local correlation at `points_lps_mm`, and where it is known: well inside both livers.
+
+        Here the liver's edge, which fits any other liver too, is left out: vessels and lesions alone decide.
+        """
+        value = self._look_up(self._stack, moved_lps_mm)[0]
+        deep = (self._edge < -INNER_MM) & (value[:, 1] < -INNER_MM) & self._roi & self.held
+        weight = self._on_grid(deep)
+        total = self._mean(weight)
+        counted = deep & (total.ravel()[self.places] > 0.25)
+        share = 1 / np.maximum(total, 0.25)
+        middle = value[deep, 0].mean() if deep.any() else 0.0
+        moving, fixed = self._on_grid(value[:, 0] - middle), self._fixed - self._fixed[weight > 0].mean()
+        means = [self._mean(weight * a) * share for a in (fixed, moving)]
+        f, m = (self._mean(weight * a * a) * share - b**2 for a, b in zip((fixed, moving), means, strict=True))
+        cov = self._mean(weight * fixed * moving) * share - means[0] * means[1]
+        noise = np.float32(NOISE_HU**2)
+        found = np.abs(cov) / np.sqrt((np.maximum(f, 0) + noise) * (np.maximum(m, 0) + noise))
+        return found.ravel()[self.places].astype(np.float64), counted
 
     def _mean(self, array: _Single) -> _Single:
         from scipy.ndimage import uniform_filter
@@ -153,8 +170,8 @@ class Fit:
         array.reshape(-1)[self.places] = values
         return array
 
-    def _correlate(self, values: _Single) -> tuple[float, _Single, _Single]:
-        """Mean squared local correlation in the liver, its slope by each value, and its map."""
+    def _correlate(self, values: _Single) -> tuple[float, _Single]:
+        """Mean squared local correlation in the liver, and its slope by each value."""
         w, share, fixed, fixed_mean = self._weight, self._share, self._fixed, self._fixed_mean
         moving = self._on_grid(values - values.mean())
         weighted = w * moving
@@ -167,7 +184,7 @@ class Fit:
         a = self._counted * share * 2 * cov / (f * m)
         b = self._counted * share * 2 * squared / m
         slope = fixed * self._mean(a) - self._mean(a * fixed_mean) - moving * self._mean(b) + self._mean(b * mean)
-        return float((self._counted * squared).sum(dtype=np.float64)), (w * slope).ravel()[self.places], squared
+        return float((self._counted * squared).sum(dtype=np.float64)), (w * slope).ravel()[self.places]
 
     def _look_up(self, stack: _Single, points_lps_mm: _Float) -> tuple[_Single, _Single]:
         """Trilinear values (n, channels) of a stack on the moving grid, and their slopes by the place (n, 3, channels).

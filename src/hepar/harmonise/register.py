@@ -74,10 +74,10 @@ def register(
     tell(0.5)
     fine = coarse if settings.fine_mm == settings.coarse_mm else fit(settings.fine_mm)
     transform = _rounded(matrix)
-    found = residual(fine, transform)
+    found = residual(fine, transform, settings)
     if found.surface_mm.estimate is not None and found.surface_mm.estimate > settings.deformable_above_mm:
         transform = _deformed(fine, transform, settings)
-        found = residual(fine, transform)
+        found = residual(fine, transform, settings)
     tell(1.0)
     return transform, found
 

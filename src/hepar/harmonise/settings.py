@@ -21,7 +21,10 @@ class HarmoniseSettings:
     deformable_above_mm: mean liver surface distance after the affine stage from which the liver is deformed.
     minimum_liver_ml: less liver than this in a phase is no liver to align.
     minimum_coverage: share of the reference liver that the phase must hold.
-    minimum_overlap, maximum_surface_mm, minimum_correlation: a phase beyond one of them is kept out.
+    minimum_overlap, maximum_surface_mm: a phase beyond one of them is kept out. They include the errors of both
+        outlines (two outlines wrong by 2.5 mm each lie about 2.7 mm apart where the livers fit perfectly).
+    unconfirmed_surface_mm, minimum_gain: surfaces further apart than this must be made up for by the inside: its local
+        correlation has to be this many times that of the phase put beside (same patient 2.6 to 5, others 1.0 to 1.1).
     maximum_shift_mm: mean displacement that no breathing and no movement on the table explains.
     maximum_turn_deg: rotation that no patient makes between two phases.
     maximum_stretch: largest strain of the affine part (0.15: 15 %), and
@@ -39,9 +42,10 @@ class HarmoniseSettings:
     minimum_liver_ml: float = 100.0
     minimum_coverage: float = 0.5
     minimum_overlap: float = 0.80
-    maximum_surface_mm: float = 4.0
-    minimum_correlation: float = 0.15
-    maximum_shift_mm: float = 80.0
+    maximum_surface_mm: float = 5.0
+    unconfirmed_surface_mm: float = 3.0
+    minimum_gain: float = 1.5
+    maximum_shift_mm: float = 150.0
     maximum_turn_deg: float = 20.0
     maximum_stretch: float = 0.15
     minimum_jacobian: float = 0.6
