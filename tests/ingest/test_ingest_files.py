@@ -254,7 +254,7 @@ def test_a_mask_beside_mr_is_skipped(tmp_path, read):
 
 
 def test_several_files_are_phases_named_by_words(tmp_path, read):
-    """art, portal, native in the names: labels of modest probability, in the order of the phases; no name in the text."""
+    """art, portal, native in the names: labels of modest probability, in the phases' order; no name in the text."""
     for n, name in enumerate(["Doe_PORTAL.nii", "Doe_art.nii.gz", "Doe_native.nii.gz", "Doe_x.nii"]):
         nifti(tmp_path / name, body(18, 24, 20, seed=n))
     study = read(tmp_path, modality="CT")
@@ -289,7 +289,7 @@ def test_the_same_file_twice_is_one_phase(tmp_path, read):
 def test_two_file_formats_are_refused_in_words(tmp_path, read):
     """.hdr with .img, .nhdr and .mhd with a raw file elsewhere."""
     nib.save(nib.Nifti1Pair(big().T, ras_affine()), tmp_path / "pair.hdr")
-    with pytest.raises(Refused, match="convert it to one .nii file"):
+    with pytest.raises(Refused, match=r"convert it to one \.nii file"):
         read(tmp_path / "pair.hdr", modality="CT")
     (tmp_path / "x.mhd").write_text(
         "NDims = 3\nDimSize = 20 24 18\nElementType = MET_SHORT\nElementDataFile = /etc/x\n"

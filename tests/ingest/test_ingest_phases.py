@@ -118,7 +118,7 @@ def test_dynamic_series_are_left_out(tmp_path, read):
 
 
 def test_copies_of_files_are_dropped(tmp_path, read):
-    """Every file twice, and one of them a third time with another comment: the volume is the same, the notice counts."""
+    """Every file twice, one of them a third time with another comment: the same volume, and the notice counts."""
     again = make_series()
     again[3].ImageComments = "sent again"
     study = read(save(tmp_path / "s", make_series(), make_series(), again[3:4]))
@@ -192,6 +192,13 @@ def test_phases_that_copy_one_time_but_name_two_phases_stay(tmp_path, read):
              make_series(body(seed=1), series="1.2.3.52", SeriesDescription="portal venous"))
     )  # fmt: skip
     assert [p.guess.label for p in study.phases] == ["arterial", "portal_venous"]
+
+
+def test_phases_whose_times_were_made_equal_stay(tmp_path, read):
+    """Four alike volumes with one time and no words: nothing says that they are one scan, nor is a thicker fifth."""
+    groups = [make_series(body(seed=n), series=f"1.2.3.5{n}", AcquisitionNumber=1) for n in range(4)]
+    groups.append(make_series(body(5, seed=9), series="1.2.3.59", affine=axes((5.0, 0.8, 0.75)), AcquisitionNumber=1))
+    assert len(read(save(tmp_path / "s", *groups)).phases) == 5
 
 
 def test_phases_are_numbered_by_time_past_midnight(tmp_path, read):

@@ -59,8 +59,9 @@ def choose(candidates: Sequence[Candidate], settings: IngestSettings) -> Choice:
     """One candidate per acquisition; the others are skipped with the reason."""
     choice = Choice()
     ordered = sorted(candidates, key=_rank)
+    worn = _worn_starts(ordered)
     for candidate in ordered:
-        better = next((k for k in choice.kept if _same_acquisition(k, candidate, settings)), None)
+        better = next((k for k in choice.kept if _same_acquisition(k, candidate, worn, settings)), None)
         if better is None:
             choice.kept.append(candidate)
         else:
@@ -71,12 +72,11 @@ def choose(candidates: Sequence[Candidate], settings: IngestSettings) -> Choice:
             _skip(c, Notice("reformat", "not axial; CT is acquired in axial slices, and there are some")) for c in flat
         ]
         choice.kept = [c for c in choice.kept if c not in flat]
-    for modality in ("MR",):
+    if any(c.modality == "CT" for c in choice.kept):
         # One kind of scanner at a time: CT before MR, since only CT can be analysed.
-        if any(c.modality == "CT" for c in choice.kept):
-            reason = Notice("other_modality", "MR beside CT; give --modality MR to read it")
-            choice.skipped += [_skip(c, reason) for c in choice.kept if c.modality == modality]
-            choice.kept = [c for c in choice.kept if c.modality != modality]
+        reason = Notice("other_modality", "MR beside CT; give --modality MR to read it")
+        choice.skipped += [_skip(c, reason) for c in choice.kept if c.modality == "MR"]
+        choice.kept = [c for c in choice.kept if c.modality != "MR"]
     by_series: dict[str, int] = {}
     for c in choice.kept:
         by_series[c.series_uid] = by_series.get(c.series_uid, 0) + 1
@@ -125,13 +125,14 @@ def _why(worse: Candidate, better: Candidate) -> Notice:
 _KERNEL_NAMES = ("soft kernel", "kernel", "medium kernel", "sharp kernel")
 
 
-def _same_acquisition(a: Candidate, b: Candidate, settings: IngestSettings) -> bool:
-    """Whether two volumes of one series tree were reconstructed from one scan.
+def _same_acquisition(a: Candidate, b: Candidate, worn: frozenset[float], settings: IngestSettings) -> bool:
+    """Whether two volumes were reconstructed from one scan in two ways.
 
-    Frame of reference, acquisition number and phase words may not contradict; the start has to agree; where no time is
-    known an equal acquisition number with another kernel, thickness or plane has to do. They must overlap in space.
+    Kernel, step, thickness, plane or pixel grid differ; frame of reference, acquisition number and phase words do not
+    contradict; the start agrees and is not worn; they overlap in space. Where no start is known an equal acquisition
+    number has to do.
     """
-    if a.modality != b.modality or a.modality == "MR":
+    if a.modality != b.modality or a.modality == "MR" or not _made_anew(a, b) or not _overlap(a, b):
         return False
     one, two = a.first.head.dataset, b.first.head.dataset
     frames = {tags.uid(one, "FrameOfReferenceUID"), tags.uid(two, "FrameOfReferenceUID")} - {""}
@@ -140,21 +141,38 @@ def _same_acquisition(a: Candidate, b: Candidate, settings: IngestSettings) -> b
         words_label(tags.text(two, "SeriesDescription")),
     } - {"unknown"}
     indices = {a.first.temporal_index, b.first.temporal_index} - {None}
-    if len(frames) > 1 or len(labels) > 1 or len(indices) > 1 or not _overlap(a, b):
+    if len(frames) > 1 or len(labels) > 1 or len(indices) > 1:
         return False
-    numbers = (a.first.acquisition_number, b.first.acquisition_number)
     if a.user_label and b.user_label and a.user_label != b.user_label:
         return False
-    if a.acquired is not None and b.acquired is not None:
-        close = abs(a.acquired - b.acquired) <= settings.same_acquisition_s
-        return close and (numbers[0] == numbers[1] or None in numbers or a.series_uid != b.series_uid)
-    made_anew = (
+    numbers = (a.first.acquisition_number, b.first.acquisition_number)
+    alike = None not in numbers and numbers[0] == numbers[1]
+    if a.acquired is None or b.acquired is None:
+        return alike
+    if a.acquired in worn:
+        return False
+    return abs(a.acquired - b.acquired) <= settings.same_acquisition_s
+
+
+def _made_anew(a: Candidate, b: Candidate) -> bool:
+    return (
         a.first.kernel != b.first.kernel
         or abs(a.stack.step_mm - b.stack.step_mm) > 0.1
+        or a.first.thickness_mm != b.first.thickness_mm
         or a.stack.is_axial != b.stack.is_axial
         or kind.is_reformat(a.first) != kind.is_reformat(b.first)
+        or not np.allclose(a.stack.geometry.spacing_mm[1:], b.stack.geometry.spacing_mm[1:], rtol=1e-3)
     )
-    return made_anew and None not in numbers and numbers[0] == numbers[1]
+
+
+def _worn_starts(candidates: Sequence[Candidate]) -> frozenset[float]:
+    """Starts that several volumes of one place and kind carry: an anonymiser gave all phases the same time."""
+    worn = set()
+    for n, a in enumerate(candidates):
+        for b in candidates[n + 1 :]:
+            if a.acquired is not None and a.acquired == b.acquired and not _made_anew(a, b) and _overlap(a, b):
+                worn.add(a.acquired)
+    return frozenset(worn)
 
 
 def _overlap(a: Candidate, b: Candidate) -> bool:

@@ -167,6 +167,7 @@ def _frame(head: FileHead, number: int, levels: list[Any]) -> Frame:
     at = _Levels(levels)
     row, column = _directions(at.numbers("ImageOrientationPatient", 6))
     acquisition = at.whole("FrameAcquisitionNumber")
+    enhanced = len(levels) > 1
     return Frame(
         head=head,
         number=number,
@@ -179,12 +180,12 @@ def _frame(head: FileHead, number: int, levels: list[Any]) -> Frame:
         image_type=at.image_type(),
         acquisition_number=acquisition if acquisition is not None else at.whole("AcquisitionNumber"),
         temporal_index=at.whole("TemporalPositionIndex")
-        if head.is_enhanced
+        if enhanced
         else tags.whole(head.dataset, "TemporalPositionIdentifier"),
         acquired=_first_known(at.moment("FrameAcquisition"), at.moment("Acquisition")),
         content=_first_known(at.moment("FrameReference"), at.moment("Content")),
         trigger_ms=_first_known(at.number("TriggerTime"), at.number("NominalCardiacTriggerDelayTime")),
-        instance=number if head.is_enhanced else tags.whole(head.dataset, "InstanceNumber"),
+        instance=number if enhanced else tags.whole(head.dataset, "InstanceNumber"),
         thickness_mm=at.number("SliceThickness"),
         tilt_tag_deg=at.number("GantryDetectorTilt"),
         kernel=at.text("ConvolutionKernel").upper(),

@@ -84,7 +84,7 @@ def _stored(frames: list[Frame]) -> Any:
     try:
         with lenient():
             path = head.item.path()
-            if head.frames > 1 and "PixelData" not in head.dataset:
+            if head.frames > 1:
                 arrays = iter_pixels(
                     path, indices=[f.number - 1 for f in frames], raw=True, correct_unused_bits=False, force=True
                 )
