@@ -81,6 +81,15 @@ def test_small_bodies_are_right_on_average_and_their_intervals_hold(
         assert np.mean([e.low <= true <= e.high for e in estimates]) >= 0.9
 
 
+def test_the_three_diameters_keep_their_order() -> None:
+    """Of round bodies too, where voxels decide which line is the longest: short <= long <= largest."""
+    rng = np.random.default_rng(9)
+    for _ in range(12):
+        found = measured(body((5.0, 5.0, 5.0), (1.6, 0.8, 0.8), rng), (1.6, 0.8, 0.8))
+        short, long, largest = (d.length_mm.estimate or 0.0 for d in (found.short_axis, found.long_axis, found.max_3d))
+        assert 0.0 < short <= long <= largest
+
+
 def test_the_outline_alone_would_be_too_long() -> None:
     """What the correction is for: a 10 mm ball's voxel corners lie 5 % or more apart than the ball is wide."""
     from hepar.measure.outline import outline_sizes

@@ -50,7 +50,7 @@ class PhaseEvidence:
 
     @property
     def timing(self) -> ArterialTiming:
-        """Early when the portal vein is not enhanced yet, late when it is; unknown in between. For arterial series only."""
+        """Early when the portal vein is not enhanced yet, late when it is; unknown in between. Of arterial series."""
         if self.early_probability is None:
             return "unknown"
         return "early" if self.early_probability >= 0.7 else "late" if self.early_probability <= 0.3 else "unknown"

@@ -63,19 +63,31 @@ def sizes(mask: Mask, geometry: Geometry, *, level: float = LEVEL, note: str = "
     least_mm = float(np.linalg.norm(part.spacing_mm)) * _LEAST_OF_VOXEL
     least_3d_mm = part.spacing_mm[0] * _LEAST_OF_STEP
 
-    def diameter(line_length: float, ends: list[tuple[float, ...]], deviation: Deviation, least: float) -> Diameter:
-        estimate = _corrected(line_length, deviation, least, level, note)
+    def diameter(
+        raw_mm: float, ends: list[tuple[float, ...]], deviation: Deviation, least: float, span: tuple[float, float]
+    ) -> tuple[float, Diameter]:
+        corrected_mm = min(max(raw_mm - deviation.bias, span[0]), span[1])
+        half_mm = _half_width(deviation, least, level)
+        low, high = max(min(raw_mm - deviation.bias - half_mm, corrected_mm), 0.0), raw_mm - deviation.bias + half_mm
+        estimate = Estimate(corrected_mm, low, max(high, corrected_mm), level, _with(DIAMETER_METHOD, note))
         start, end = part.to_lps_mm(ends)
-        assert estimate.estimate is not None
-        middle, half = (start + end) / 2, (end - start) / 2 * (estimate.estimate / line_length)
-        return Diameter(estimate, _point(middle - half), _point(middle + half))
+        middle, half = (start + end) / 2, (end - start) / 2 * (corrected_mm / raw_mm)
+        return corrected_mm, Diameter(estimate, _point(middle - half), _point(middle + half))
 
     long, short, largest = outline.long, outline.short, outline.largest
+    long_mm, long_axis = diameter(
+        long.length_mm, [(k, *long.start), (k, *long.end)], found.long, least_mm, (0.0, np.inf)
+    )
+    # Each is corrected on its own; the short axis stays at most the long one, the largest at least that.
+    _, short_axis = diameter(
+        short.length_mm, [(k, *short.start), (k, *short.end)], found.short, least_mm, (0.0, long_mm)
+    )
+    _, max_3d = diameter(largest.length_mm, [largest.start, largest.end], found.largest, least_3d_mm, (long_mm, np.inf))
     return Sizes(
         volume_ml=_volume(cropped, part, found, level, note),
-        long_axis=diameter(long.length_mm, [(k, *long.start), (k, *long.end)], found.long, least_mm),
-        short_axis=diameter(short.length_mm, [(k, *short.start), (k, *short.end)], found.short, least_mm),
-        max_3d=diameter(largest.length_mm, [largest.start, largest.end], found.largest, least_3d_mm),
+        long_axis=long_axis,
+        short_axis=short_axis,
+        max_3d=max_3d,
         slice_index=first + k,
         voxels=int(cropped.sum()),
     )
@@ -113,12 +125,6 @@ def bounding_box(mask: Mask) -> tuple[slice, slice, slice]:
     found = [np.flatnonzero(span) for span in spans]
     z, y, x = (slice(int(f[0]), int(f[-1]) + 1) for f in found)
     return z, y, x
-
-
-def _corrected(length_mm: float, deviation: Deviation, least_mm: float, level: float, note: str) -> Estimate:
-    estimate = length_mm - deviation.bias
-    half = _half_width(deviation, least_mm, level)
-    return Estimate(estimate, max(estimate - half, 0.0), estimate + half, level, _with(DIAMETER_METHOD, note))
 
 
 def _half_width(deviation: Deviation, least_mm: float, level: float) -> float:
