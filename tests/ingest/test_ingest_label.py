@@ -87,6 +87,8 @@ ALONE = [
     ({"acquired_s": 1200.0, "contrast_start_s": 1000.0, "contrast": True}, D, U, "times"),
     ({"acquired_s": 1600.0, "contrast_start_s": 1000.0, "contrast": True}, D, U, "times"),
     ({"acquired_s": 900.0, "contrast_start_s": 1000.0}, N, U, "times"),
+    ({"acquired_s": 86420.0, "contrast_start_s": 86385.0, "contrast": True}, A, "late", "times"),
+    ({"acquired_s": 86420.0, "contrast_start_s": -15.0, "contrast": True}, A, "late", "times"),
     ({"name": "patient_art.nii.gz"}, A, U, "tags"),
     # cannot tell
     ({}, U, U, "none"),

@@ -80,6 +80,28 @@ def test_one_holed_phase_in_a_series_of_two(tmp_path, read):
     assert [(s.images, s.reason.code) for s in study.skipped] == [(9, "slice_missing")]
 
 
+@pytest.mark.parametrize("tag", [{"AcquisitionNumber": 9}, {"AcquisitionTime": "100900"}])
+def test_a_stray_slice_of_another_acquisition(tmp_path, read, tag):
+    """One picture of the bolus watch lies inside the series, at the place of a slice: it goes, the volume stays.
+
+    As in dcm2niix issue 590.
+    """
+    stray = make_series(body(seed=3), first_uid=400)[4]
+    for name, value in tag.items():
+        setattr(stray, name, value)
+    study = read(save(tmp_path / "s", make_series(AcquisitionNumber=2), [stray]))
+    np.testing.assert_array_equal(study.phases[0].volume.array, body())
+    assert [(s.images, s.reason.code) for s in study.skipped] == [(1, "single_slice")]
+
+
+def test_oral_contrast_is_no_contrast_phase(tmp_path, read):
+    """An agent that was swallowed says nothing about the phase; one that was injected rules out native."""
+    swallowed = read(save(tmp_path / "a", make_series(ContrastBolusAgent="Gastrografin", ContrastBolusRoute="ORAL")))
+    injected = read(save(tmp_path / "b", make_series(ContrastBolusAgent="Iomeron", ContrastBolusRoute="IV")))
+    assert swallowed.phases[0].guess.probabilities[0] == 0.25
+    assert injected.phases[0].guess.probabilities[0] < 0.05
+
+
 def test_hole_and_nothing_to_tell_phases_apart_is_refused(tmp_path, read):
     """Nineteen slices at ten places with equal tags: mixing them would invent a volume."""
     one, two = two_in_one()

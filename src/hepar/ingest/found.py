@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ class Found:
 
     def user_label(self, item: Item) -> PhaseLabel | None:
         """The label of the innermost --phase path that holds the item."""
-        inside = [p for p in self.user if item.place.absolute().is_relative_to(p)]
+        inside = [p for p in self.user if _plain(item.place).is_relative_to(p)]
         return self.user[max(inside, key=lambda p: len(p.parts))] if inside else None
 
 
@@ -45,19 +46,24 @@ def find(
     workspace: Path,
     tick: Callable[[float], None],
 ) -> Found:
-    user = {_inside(p, path).absolute(): label for label, p in phase_paths.items()}
+    user = {_plain(_inside(p, path)): label for label, p in phase_paths.items()}
     if len(user) < len(phase_paths):
         raise WrongCall("two phases were given the same path; give each phase its own")
-    beside = [p for p in phase_paths.values() if p.exists() and not p.absolute().is_relative_to(path.absolute())]
+    beside = [p for p in phase_paths.values() if p.exists() and not _plain(p).is_relative_to(_plain(path))]
     listing = list_items([path, *sorted(beside)], settings=settings, workspace=workspace)
     contents = dicom.read_heads(listing.items, tick)
     images, unread = files.recognise(contents.others)
     return Found(contents, images, _left_out(listing, unread), user)
 
 
+def _plain(path: Path) -> Path:
+    """Absolute and without "..", links left as they are."""
+    return Path(os.path.abspath(path))
+
+
 def _inside(path: Path, study: Path) -> Path:
     """Where a --phase path lies; one that points into a zip exists only as the place of its members."""
-    if path.exists() or path.absolute().is_relative_to(study.absolute()):
+    if path.exists() or _plain(path).is_relative_to(_plain(study)):
         return path
     raise WrongCall(f"--phase: {path} does not exist; give a folder or file of the study")
 

@@ -67,6 +67,7 @@ _KEYWORDS = [
     "SliceThickness",
     "GantryDetectorTilt",
     "ContrastBolusAgent",
+    "ContrastBolusRoute",
     "ContrastBolusStartTime",
     "ContrastBolusAgentPhase",
     "ContrastBolusVolume",

@@ -139,7 +139,8 @@ def _measured_delay_s(e: Evidence) -> float | None:
     """From the start of the contrast to the start of acquisition; None where it cannot be one."""
     if e.acquired_s is None or e.contrast_start_s is None:
         return None
-    delay = e.acquired_s - e.contrast_start_s
+    # Around midnight one of the two may carry the day before.
+    delay = (e.acquired_s - e.contrast_start_s + 43200.0) % 86400.0 - 43200.0
     return delay if -3600.0 < delay < 1200.0 and abs(delay) >= 5.0 else None
 
 

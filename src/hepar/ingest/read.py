@@ -40,7 +40,7 @@ def read_study(
     Raises Refused when nothing can be analysed or it is not clear what, WrongCall for arguments that fit nothing.
     The result depends on the content only, not on names or order of files.
     """
-    report = progress or (lambda _: None)
+    report = _rising(progress)
     wanted = _modality(modality)
     found = find(path, settings, phase_paths or {}, workspace, lambda part: report(part * _HEADERS_SHARE))
     later = _share(report)
@@ -96,6 +96,19 @@ def _modality(modality: str | None) -> Modality | None:
     if modality.upper() == "MR":
         return "MR"
     raise WrongCall("this modality is not known; hepar reads CT and MR: give --modality CT or --modality MR")
+
+
+def _rising(progress: Callable[[float], None] | None) -> Callable[[float], None]:
+    """Passes on only what is more than before: a damaged slice makes decoding start over."""
+    highest = -1.0
+
+    def report(part: float) -> None:
+        nonlocal highest
+        if progress is not None and part > highest:
+            highest = part
+            progress(part)
+
+    return report
 
 
 def _share(report: Callable[[float], None]) -> Callable[[float], None]:
