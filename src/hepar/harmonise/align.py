@@ -68,7 +68,8 @@ def _resample(moving: Volume, target: Geometry, transform: Transform) -> NDArray
     resample.SetInterpolator(sitk.sitkLinear)
     resample.SetDefaultPixelValue(float(NOT_COVERED_HU))
     resample.SetOutputPixelType(sitk.sitkFloat32)
-    result: NDArray[np.int16] = np.rint(sitk.GetArrayViewFromImage(resample.Execute(image))).astype(np.int16)
+    sampled = resample.Execute(image)  # a view does not keep it alive: it needs its name
+    result: NDArray[np.int16] = np.rint(sitk.GetArrayViewFromImage(sampled)).astype(np.int16)
     return result
 
 
