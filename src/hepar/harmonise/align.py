@@ -51,7 +51,7 @@ def identity(phase_id: str, volume: Volume, box: Box) -> AlignedPhase:
 
 def _resample(moving: Volume, target: Geometry, transform: Transform) -> NDArray[np.int16]:
     """Linear sampling by ITK on index grids: a sheared (tilted) affine is no ITK image, so it goes into the chain."""
-    import SimpleITK as sitk
+    import SimpleITK as sitk  # noqa: N813
 
     chain = sitk.CompositeTransform(3)  # the last one added is applied first
     to_index = np.linalg.inv(moving.geometry.affine)
@@ -78,7 +78,7 @@ _SWAP = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], dtype
 
 
 def _affine(matrix: NDArray[np.float64]) -> object:
-    import SimpleITK as sitk
+    import SimpleITK as sitk  # noqa: N813
 
     step = sitk.AffineTransform(3)
     step.SetMatrix(matrix[:3, :3].ravel().tolist())
@@ -88,7 +88,7 @@ def _affine(matrix: NDArray[np.float64]) -> object:
 
 def _displacement(displacement_mm: NDArray[np.float32], grid: Geometry, target: Geometry) -> object:
     """The displacement in the grid's own index units, its edge values carried on as far as `target` reaches."""
-    import SimpleITK as sitk
+    import SimpleITK as sitk  # noqa: N813
 
     corners = [[(0, n - 1)[b >> i & 1] for i, n in enumerate(target.shape)] for b in range(8)]
     at = grid.to_index(target.to_lps_mm(corners))

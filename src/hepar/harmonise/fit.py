@@ -45,9 +45,7 @@ class Scene:
     edge_known: NDArray[np.bool_]
 
 
-def scene(
-    volume: Volume, edge_mm: tuple[_Single, Geometry], grid: Geometry, settings: HarmoniseSettings
-) -> Scene:
+def scene(volume: Volume, edge_mm: tuple[_Single, Geometry], grid: Geometry, settings: HarmoniseSettings) -> Scene:
     """The phase on `grid`; `edge_mm` as `signed_distance_mm` gives it."""
     image, edge = working_image(volume, grid), sample(*edge_mm, grid)
     low, high = settings.window_low_hu, settings.window_high_hu
@@ -196,11 +194,12 @@ class Fit:
         within = (index >= 0) & (index <= top)
         index = np.clip(index, 0, top)
         base = np.minimum(index.astype(np.int64), top - 1)
-        z, y, x = (index - base).astype(np.float32).T[:, :, None]
+        part = (index - base).astype(np.float32)
+        z, y, x = part[:, 0:1], part[:, 1:2], part[:, 2:3]
         flat = stack.reshape(-1, stack.shape[3])
         strides = np.array([stack.shape[1] * stack.shape[2], stack.shape[2], 1])
         at = base @ strides
-        c = [flat[at + int(corner @ strides)] for corner in np.ndindex(2, 2, 2) for corner in [np.array(corner)]]
+        c = [flat[at + int(np.dot(corner, strides))] for corner in np.ndindex(2, 2, 2)]
         by_x = [c[i + 1] - c[i] for i in (0, 2, 4, 6)]
         r = [c[2 * i] + by_x[i] * x for i in range(4)]  # along columns, then rows, then slices
         by_y = [r[1] - r[0], r[3] - r[2]]

@@ -87,9 +87,7 @@ def _deformed(fit: Fit, transform: Transform, settings: HarmoniseSettings) -> Tr
     fit.cover(transform.map_lps_mm(fit.points_lps_mm))
     before = fit.cost(transform.map_lps_mm(fit.points_lps_mm))[0]
     for stiffness in STIFFNESSES:
-        field, grid = deformable(
-            fit, transform.matrix, mesh_mm=settings.mesh_mm, stiffness=stiffness, steps=STEPS
-        )
+        field, grid = deformable(fit, transform.matrix, mesh_mm=settings.mesh_mm, stiffness=stiffness, steps=STEPS)
         bent = replace(transform, displacement_mm=field, grid=grid)
         low, high = jacobian_range(bent)
         if settings.minimum_jacobian <= low and high <= settings.maximum_jacobian:

@@ -34,10 +34,10 @@ def residual(fit: Fit, transform: Transform, settings: HarmoniseSettings) -> Res
     inner = fit.inside & fit.held
     other = (there < 0) & fit.held
     surface = known & ((np.abs(here) < fit.step_mm / 2) | (np.abs(there) < fit.step_mm / 2))
-    overlap = _ratio(2.0 * (inner & other), 1.0 * inner + other, blocks)
-    surface_mm = _ratio(np.abs(here - there) * surface, 1.0 * surface, blocks)
+    overlap = _ratio(2 * (inner & other), inner.astype(int) + other, blocks)
+    surface_mm = _ratio(np.abs(here - there) * surface, surface, blocks)
     local, counted = fit.inner_correlation(moved)
-    correlation = _ratio(local * counted, 1.0 * counted, blocks)
+    correlation = _ratio(local * counted, counted, blocks)
     if correlation.estimate is not None and (surface_mm.estimate or 0.0) > settings.unconfirmed_surface_mm:
         beside = _beside(fit, moved)
         if correlation.estimate < settings.minimum_gain * beside:
@@ -71,13 +71,11 @@ def unknown(reason: str) -> Residual:
 
 def refusal(transform: Transform, found: Residual, settings: HarmoniseSettings) -> str:
     """Why a phase must be kept out of the measurements, in one sentence; "" when it may go in."""
-    overlap, surface, correlation = found.liver_overlap, found.surface_mm, found.correlation
-    for part in (overlap, surface, correlation):
-        if part.estimate is None:
-            return part.missing
+    overlap, surface = found.liver_overlap.estimate, found.surface_mm.estimate
+    if overlap is None or surface is None or found.correlation.estimate is None:
+        return found.liver_overlap.missing or found.surface_mm.missing or found.correlation.missing
     turn, stretch = turn_deg_and_stretch(transform)
     low, high = jacobian_range(transform)
-    assert overlap.estimate is not None and surface.estimate is not None  # as was just checked
     checks = (
         (found.shift_mm > settings.maximum_shift_mm,
          f"the liver would have to move by {found.shift_mm:.0f} mm, more than {settings.maximum_shift_mm:.0f} mm"),
@@ -89,10 +87,10 @@ def refusal(transform: Transform, found: Residual, settings: HarmoniseSettings) 
         (low < settings.minimum_jacobian or high > settings.maximum_jacobian,
          f"parts of the liver would have to change their volume to {100 * low:.0f}-{100 * high:.0f} %, beyond"
          f" {100 * settings.minimum_jacobian:.0f}-{100 * settings.maximum_jacobian:.0f} %"),
-        (overlap.estimate < settings.minimum_overlap,
-         f"the livers overlap by a Dice of {overlap.estimate:.2f} only, {settings.minimum_overlap:.2f} is needed"),
-        (surface.estimate > settings.maximum_surface_mm,
-         f"the liver surfaces stay {surface.estimate:.1f} mm apart on average, {settings.maximum_surface_mm:.1f} mm"
+        (overlap < settings.minimum_overlap,
+         f"the livers overlap by a Dice of {overlap:.2f} only, {settings.minimum_overlap:.2f} is needed"),
+        (surface > settings.maximum_surface_mm,
+         f"the liver surfaces stay {surface:.1f} mm apart on average, {settings.maximum_surface_mm:.1f} mm"
          " is the most"),
     )  # fmt: skip
     return next((f"this phase does not lie on the reference: {text}" for failed, text in checks if failed), "")
@@ -112,12 +110,13 @@ def jacobian_range(transform: Transform) -> tuple[float, float]:
     whole = float(np.linalg.det(transform.matrix[:3, :3]))
     if transform.displacement_mm is None or transform.grid is None or min(transform.grid.shape) < 2:
         return whole, whole
-    slopes = np.stack(np.gradient(transform.displacement_mm.astype(np.float64), axis=(0, 1, 2)), axis=-1)
+    field = transform.displacement_mm.astype(np.float64)
+    slopes = np.stack([np.gradient(field, axis=axis) for axis in range(3)], axis=-1)
     local = np.linalg.det(np.eye(3) + slopes @ np.linalg.inv(transform.grid.affine[:3, :3]))
     return whole * float(local.min()), whole * float(local.max())
 
 
-def _ratio(above: _Float, below: _Float, blocks: NDArray[np.intp]) -> Estimate:
+def _ratio(above: NDArray[np.generic], below: NDArray[np.generic], blocks: NDArray[np.intp]) -> Estimate:
     """Sum over sum, with the delete-one-block jackknife. Source: Efron, The Jackknife, SIAM 1982, chapter 3."""
     a, b = np.bincount(blocks, above), np.bincount(blocks, below)
     a, b = a[b > 0], b[b > 0]

@@ -58,7 +58,8 @@ class HarmoniseSettings:
                 raise WrongCall(f"harmonise.{name} must be above 0, got {getattr(self, name)}")
         if not self.window_low_hu < self.window_high_hu:
             raise WrongCall(
-                f"harmonise.window_low_hu must lie below window_high_hu, got {self.window_low_hu}, {self.window_high_hu}"
+                "harmonise.window_low_hu must lie below window_high_hu, got"
+                f" {self.window_low_hu}, {self.window_high_hu}"
             )
         if not 0 < self.minimum_jacobian < 1 < self.maximum_jacobian:
             raise WrongCall(
