@@ -40,13 +40,18 @@ class Deviation:
 
 @dataclass(frozen=True)
 class Digitisation:
-    """One mask's exact outline sizes and what the voxels did to each of them."""
+    """One mask's exact outline sizes and what the voxels did to each of them.
+
+    short_of_long, largest_of_long: the body's own proportions where it is an ellipsoid, else None.
+    """
 
     outline: OutlineSizes
     long: Deviation
     short: Deviation
     largest: Deviation
     volume: Deviation
+    short_of_long: float | None
+    largest_of_long: float | None
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,11 @@ def digitise(mask: Mask, affine: NDArray[np.float64]) -> Digitisation:
         # The blur evens out what thick slices do to a volume, and keeps some of the mask's own steps.
         counts = [cut.sum() / ellipsoid.truth.voxels for cut in ellipsoid.cuts(len(table))]
         sd = np.append(_BLURRED_WIDER * sd[:3], max(sd[3], np.std(counts, ddof=1)))
-    deviations = [Deviation(float(b), float(s), len(table)) for b, s in zip(bias, sd, strict=True)]
-    return Digitisation(outline, *deviations)
+    long, short, largest, volume = (Deviation(float(b), float(s), len(table)) for b, s in zip(bias, sd, strict=True))
+    if body is not ellipsoid:
+        return Digitisation(outline, long, short, largest, volume, None, None)
+    true = ellipsoid.truth
+    return Digitisation(outline, long, short, largest, volume, true.short / true.long, true.largest / true.long)
 
 
 def _cuts_for(voxels: int) -> int:
@@ -119,7 +127,7 @@ class _Ellipsoid:
         voxels = float(mask.sum())
         ball = cls._from_mm(np.eye(3), voxels, affine)
         noise = np.mean([_unevenness(index_to_mm @ _moments(cut) @ index_to_mm.T) for cut in ball.cuts(16)])
-        weight = min(1.0, float(noise / max(_unevenness(moments), 1e-12)))
+        weight = min(1.0, float(noise / max(_unevenness(moments), 1e-12))) ** 2
         ball_moments = np.eye(3) * np.linalg.det(moments) ** (1 / 3)
         return cls._from_mm((1 - weight) * moments + weight * ball_moments, voxels, affine)
 

@@ -1,8 +1,9 @@
 """Size of one body of voxels: volume, longest axial diameter and its perpendicular, largest diameter in 3D.
 
 The estimates are those of the body behind the voxels: the exact length on the voxel outline (`outline`), less what
-the voxels add to it on average (`digitisation`). The interval holds the voxels' part of the error only, not whether
-the outline is right.
+the voxels add to it on average (`digitisation`); the short axis and the largest diameter of a body that passes for an
+ellipsoid are drawn towards its proportions, by precision. The interval holds the voxels' part of the error only, not
+whether the outline is right.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ intervals held the truth in at least 90 % (`benchmarks/measure_coverage.py`)."""
 _LEAST_OF_VOXEL, _LEAST_OF_STEP = 1 / 20, 1 / 4
 """No half width is below this share of the voxel diagonal (axial diameters), or of the slice step (in 3D, where the
 slices' tilt against the body is poorly known). From the same benchmark."""
+_LIKE_SD = 0.02
+"""How far a body that passes for an ellipsoid may have other proportions: 5 % of its volume is 2 % of a length."""
 _LARGE_VOXELS = 200_000
 """From here on the volume's interval comes from the number of voxel columns instead of from cuts."""
 
@@ -64,12 +67,17 @@ def sizes(mask: Mask, geometry: Geometry, *, level: float = LEVEL, note: str = "
     least_3d_mm = part.spacing_mm[0] * _LEAST_OF_STEP
 
     def diameter(
-        raw_mm: float, ends: list[tuple[float, ...]], deviation: Deviation, least: float, span: tuple[float, float]
+        raw_mm: float,
+        ends: list[tuple[float, ...]],
+        deviation: Deviation,
+        least: float,
+        span: tuple[float, float],
+        like_mm: float | None = None,
     ) -> tuple[float, Diameter]:
-        corrected_mm = min(max(raw_mm - deviation.bias, span[0]), span[1])
+        corrected_mm = min(max(_pooled(raw_mm - deviation.bias, deviation.sd, like_mm), span[0]), span[1])
         half_mm = _half_width(deviation, least, level)
-        low, high = max(min(raw_mm - deviation.bias - half_mm, corrected_mm), 0.0), raw_mm - deviation.bias + half_mm
-        estimate = Estimate(corrected_mm, low, max(high, corrected_mm), level, _with(DIAMETER_METHOD, note))
+        low, high = max(corrected_mm - half_mm, 0.0), corrected_mm + half_mm
+        estimate = Estimate(corrected_mm, low, high, level, _with(DIAMETER_METHOD, note))
         start, end = part.to_lps_mm(ends)
         middle, half = (start + end) / 2, (end - start) / 2 * (corrected_mm / raw_mm)
         return corrected_mm, Diameter(estimate, _point(middle - half), _point(middle + half))
@@ -78,11 +86,14 @@ def sizes(mask: Mask, geometry: Geometry, *, level: float = LEVEL, note: str = "
     long_mm, long_axis = diameter(
         long.length_mm, [(k, *long.start), (k, *long.end)], found.long, least_mm, (0.0, np.inf)
     )
-    # Each is corrected on its own; the short axis stays at most the long one, the largest at least that.
+    like_short = None if found.short_of_long is None else found.short_of_long * long_mm
+    like_largest = None if found.largest_of_long is None else found.largest_of_long * long_mm
     _, short_axis = diameter(
-        short.length_mm, [(k, *short.start), (k, *short.end)], found.short, least_mm, (0.0, long_mm)
+        short.length_mm, [(k, *short.start), (k, *short.end)], found.short, least_mm, (0.0, long_mm), like_short
     )
-    _, max_3d = diameter(largest.length_mm, [largest.start, largest.end], found.largest, least_3d_mm, (long_mm, np.inf))
+    _, max_3d = diameter(
+        largest.length_mm, [largest.start, largest.end], found.largest, least_3d_mm, (long_mm, np.inf), like_largest
+    )
     return Sizes(
         volume_ml=_volume(cropped, part, found, level, note),
         long_axis=long_axis,
@@ -125,6 +136,19 @@ def bounding_box(mask: Mask) -> tuple[slice, slice, slice]:
     found = [np.flatnonzero(span) for span in spans]
     z, y, x = (slice(int(f[0]), int(f[-1]) + 1) for f in found)
     return z, y, x
+
+
+def _pooled(corrected_mm: float, sd_mm: float, like_mm: float | None) -> float:
+    """The corrected length and that of an ellipsoid with the body's proportions, each weighted by its precision.
+
+    On a small round lesion voxels decide which way the long axis points, so that its perpendicular is uncertain by far
+    more than the lesion's proportions are.
+    """
+    if like_mm is None:
+        return corrected_mm
+    like_sd = _LIKE_SD * like_mm
+    weight = sd_mm**2 / (sd_mm**2 + like_sd**2)
+    return weight * like_mm + (1 - weight) * corrected_mm
 
 
 def _half_width(deviation: Deviation, least_mm: float, level: float) -> float:
