@@ -12,7 +12,7 @@ from hepar.errors import Refused
 from hepar.record import NOT_COVERED_HU, PADDING_HU, AlignedPhase, Anatomy, Organ, OrganMap, Volume
 from hepar.segment.engine import Progress, silent
 from hepar.segment.grid import model_geometry, onto_model
-from hepar.segment.lesions import outline_lesions
+from hepar.segment.lesions import Scores, outline_lesions
 from hepar.segment.liver import cut_notice, find_liver, liver_parts, outline_liver
 from hepar.segment.network import Network
 from hepar.segment.place import native_box
@@ -62,9 +62,9 @@ class Builtin:
         native = outline_liver(reference, organs, liver, self.settings)
         progress(0.4)
         used = [phase for phase in others if phase.accepted]
-        score = self._lesion_score(reference, organs, liver, used)
+        scores = self.lesion_scores(reference, organs, liver, used)
         progress(0.6)
-        lesions = outline_lesions(reference, organs, score, liver, native, used, self.settings)
+        lesions = outline_lesions(reference, organs, scores, liver, native, used, self.settings)
         native |= lesions.labels > 0
         progress(0.9)
         vessels = outline_vessels(reference, organs, native, lesions.labels)
@@ -78,17 +78,24 @@ class Builtin:
             notices=cut_notice(reference, native),
         )
 
-    def _lesion_score(
+    def lesion_scores(
         self, reference: Volume, organs: OrganMap, liver: NDArray[np.bool_], others: Sequence[AlignedPhase]
-    ) -> NDArray[np.uint8]:
-        """255 x P(lesion) of the reference and of every other phase on it: the highest of them."""
-        score = organs.lesion_score.copy()
+    ) -> Scores:
+        """P(lesion) of the reference and of every other phase on it, inside what each phase takes for liver.
+
+        liver: on the model's grid. The other phases are looked at in a box around it.
+        """
+        highest = organs.lesion_score.copy()
         box = native_box(liver, organs.geometry, organs.geometry, _CONTEXT_MM)
         place = organs.geometry.crop(box)
+        total = highest[box].astype(np.uint16)
         for phase in others:
             hu = np.where(phase.hu == NOT_COVERED_HU, PADDING_HU, phase.hu).astype(np.int16)
             part = Volume(hu, reference.geometry.crop(phase.box), reference.modality)
             labels, lesion, _ = self._network.probabilities(onto_model(part, place))
-            inside = np.isin(labels, _LIVER)
-            score[box] = np.maximum(score[box], np.where(inside, lesion, 0))
-        return score
+            seen = np.where(np.isin(labels, _LIVER), lesion, 0).astype(np.uint8)
+            highest[box] = np.maximum(highest[box], seen)
+            total += seen
+        mean = organs.lesion_score.copy()
+        mean[box] = total // (1 + len(others))
+        return Scores(highest, mean)

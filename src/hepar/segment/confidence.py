@@ -11,35 +11,41 @@ import numpy as np
 class Features:
     """What one candidate lesion looks like.
 
-    score, peak: mean and highest probability of the network inside. volume_ml: on the native grid.
-    contrast_hu, separation: median difference to the liver around it in HU, and in spreads of that liver, in the
-        phase where it is clearest. roundness: largest inscribed ball against the ball of the same volume, 0 to 1.
-    on_surface: share of voxels within two voxels of the liver's outline. support: share of voxels that the network
-        itself marked.
+    score, peak: mean and highest probability of the network inside, in the phase where it is highest. agreement: mean
+        over all phases. volume_ml: on the native grid.
+    separation: median difference to the liver around it in spreads of that liver, in the phase where it is largest,
+        without sign. reference_separation: the same in the reference phase with its sign (dark is negative).
+    roundness: radius of the largest inscribed ball against the ball of the same volume, 0 to 1.
+    on_surface: share of voxels within 2 mm of the liver's outline. fat: share of voxels below -10 HU.
     """
 
     score: float
     peak: float
+    agreement: float
     volume_ml: float
-    contrast_hu: float
     separation: float
+    reference_separation: float
     roundness: float
     on_surface: float
-    support: float
+    fat: float
 
     def row(self) -> tuple[float, ...]:
         """The numbers the curve works on."""
         return (
             self.score,
             self.peak,
+            self.agreement,
             float(np.log10(max(self.volume_ml, 1e-3))),
             min(self.separation, 4.0),
+            min(max(self.reference_separation, 0.0), 4.0),
+            min(max(-self.reference_separation, 0.0), 4.0),
             self.roundness,
             self.on_surface,
+            min(self.fat, 0.5),
         )
 
 
-COEFFICIENTS = (4.0, 2.0, 0.3, 0.3, 2.0, -1.0)
+COEFFICIENTS = (4.0, 2.0, 0.0, 0.3, 0.3, -0.5, 0.3, 2.0, -1.0, -5.0)
 """One per number of `Features.row`."""
 INTERCEPT = -4.5
 

@@ -24,6 +24,15 @@ _SMOOTH_MM = 0.5
 _PRIOR = 0.5
 _FREE_MM = 3.0
 _ROUNDS = 2
+_FAT_HU = -10
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """255 x P(lesion) on the model's grid: the highest of all phases, and their mean."""
+
+    highest: NDArray[np.uint8]
+    mean: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +73,17 @@ def candidates(
 def outline_lesions(
     volume: Volume,
     organs: OrganMap,
-    score: NDArray[np.uint8],
+    scores: Scores,
     liver: NDArray[np.bool_],
     native_liver: NDArray[np.bool_],
     others: Sequence[AlignedPhase],
     settings: SegmentSettings,
 ) -> Lesions:
-    """Every lesion on the native grid. score: 255 x P(lesion) of all phases; liver: both on the model's grid."""
-    labels, count = candidates(score, liver, settings)
+    """Every lesion on the native grid. scores and liver: on the model's grid."""
+    labels, count = candidates(scores.highest, liver, settings)
     pieces: list[_Piece] = []
     for number in range(1, count + 1):
-        pieces += _outline(labels == number, volume, organs, score, labels, native_liver, others, settings)
+        pieces += _outline(labels == number, volume, organs, scores, labels, native_liver, others, settings)
     rated = [(piece, confidence(piece.features)) for piece in pieces]
     kept = [(p, c) for p, c in rated if c >= settings.lesion_min_confidence]
     kept.sort(key=lambda item: (-item[0].mask.sum(), *(s.start for s in item[0].box)))
@@ -97,7 +106,7 @@ def _outline(
     candidate: NDArray[np.bool_],
     volume: Volume,
     organs: OrganMap,
-    score: NDArray[np.uint8],
+    scores: Scores,
     all_candidates: NDArray[np.int32],
     native_liver: NDArray[np.bool_],
     others: Sequence[AlignedPhase],
@@ -112,7 +121,7 @@ def _outline(
     part = candidate[box3]
     box = native_box(candidate, coarse, volume.geometry, _MARGIN_MM)
     grid = volume.geometry.crop(box)
-    logit = np.where(ndimage.binary_dilation(part), SCORE_LOGIT[score[box3]], _OUTSIDE)
+    logit = np.where(ndimage.binary_dilation(part), SCORE_LOGIT[scores.highest[box3]], _OUTSIDE)
     logit[part] = np.maximum(logit[part], 0.0)
     field = onto_native(np.clip(logit, _OUTSIDE, -_OUTSIDE), place3, grid)
     near = onto_native(signed_distance_mm(part, coarse.spacing_mm[0], _MARGIN_MM), place3, grid)
@@ -143,7 +152,7 @@ def _outline(
         one = labels[at] == number
         if float(one.sum()) * grid.voxel_volume_ml < settings.lesion_min_ml:
             continue
-        features = _features(labels == number, shell, field, near, calmed, native_liver[box], grid)
+        features = _features(labels == number, shell, scores, (place3, box3), calmed, native_liver[box], grid)
         pieces.append(_Piece(_shift(at, box), one, features))
     return pieces
 
@@ -170,38 +179,47 @@ def _shift(at: tuple[slice, ...], box: Box) -> Box:
 def _features(
     lesion: NDArray[np.bool_],
     shell: NDArray[np.bool_],
-    logit: NDArray[np.float32],
-    near: NDArray[np.float32],
+    scores: Scores,
+    candidate_box: tuple[Geometry, Box],
     phases: Sequence[NDArray[np.int16]],
     liver: NDArray[np.bool_],
     grid: Geometry,
 ) -> Features:
-    """What the confidence is worked out from."""
+    """What the confidence is worked out from; phases: calmed HU, the reference first."""
     from scipy import ndimage
 
-    contrast, separation = 0.0, 0.0
-    for hu in phases:
-        one, two = hu[lesion & (hu != NOT_COVERED_HU)], hu[shell & (hu != NOT_COVERED_HU)]
-        if min(one.size, two.size) < 10:
-            continue
-        difference = abs(float(np.median(one)) - float(np.median(two)))
-        spread = max(4.0, float(np.percentile(two, 84) - np.percentile(two, 16)) / 2)
-        if difference / spread > separation:
-            contrast, separation = difference, difference / spread
-    inside = near[lesion] > -1.0
-    chance = 1 / (1 + np.exp(-logit[lesion].astype(np.float64)))
+    place, box = candidate_box
+    highest = onto_native(scores.highest[box], place, grid)[lesion] / 255
+    mean = onto_native(scores.mean[box], place, grid)[lesion] / 255
+    separations = [_separation(hu, lesion, shell) for hu in phases]
     depth, _ = depth_mm(lesion, grid.spacing_mm)
-    edge = liver & ~ndimage.binary_erosion(liver, border_value=1)
-    rim = ndimage.binary_dilation(edge, iterations=2) & lesion
+    inside_mm = 2 * max(grid.spacing_mm[1], 1.0)
+    deep = liver
+    steps = max(1, round(inside_mm / grid.spacing_mm[1]))
+    for plane_axis in (1, 2):
+        shape = [1, 1, 1]
+        shape[plane_axis] = 2 * steps + 1
+        deep = ndimage.binary_erosion(deep, np.ones(shape, np.bool_), border_value=1)
     volume_ml = float(lesion.sum()) * grid.voxel_volume_ml
     ball_mm = (volume_ml * 1000 * 3 / 4 / np.pi) ** (1 / 3)
     return Features(
-        score=float(chance.mean()),
-        peak=float(chance.max()),
+        score=float(highest.mean()),
+        peak=float(highest.max()),
+        agreement=float(mean.mean()),
         volume_ml=volume_ml,
-        contrast_hu=contrast,
-        separation=separation,
+        separation=max((abs(s) for s in separations), default=0.0),
+        reference_separation=separations[0],
         roundness=float(depth.max()) / ball_mm,
-        on_surface=float(rim.sum() / lesion.sum()),
-        support=float(inside.mean()),
+        on_surface=float((lesion & ~deep).sum() / lesion.sum()),
+        fat=float((phases[0][lesion] < _FAT_HU).mean()),
     )
+
+
+def _separation(hu: NDArray[np.int16], lesion: NDArray[np.bool_], shell: NDArray[np.bool_]) -> float:
+    """Median lesion minus median shell in spreads of the shell; 0 where the phase does not reach."""
+    one, two = hu[lesion], hu[shell]
+    one, two = one[one != NOT_COVERED_HU], two[two != NOT_COVERED_HU]
+    if min(one.size, two.size) < 10:
+        return 0.0
+    spread = max(3.0, float(np.percentile(two, 84) - np.percentile(two, 16)) / 2)
+    return (float(np.median(one)) - float(np.median(two))) / spread
