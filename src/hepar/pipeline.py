@@ -30,6 +30,12 @@ from hepar.segment import Engine
 from hepar.settings import Settings
 
 
+BASE_BYTES = 900 * 2**20
+"""Libraries, network and its work on the 3 mm grid."""
+WORK_BYTES_PER_VOXEL = 12
+"""Of the largest phase: outlines, aligned phases, documents. Both measured as peaks of whole runs."""
+
+
 class Progress(Protocol):
     """Told how far a named step is: a fraction 0..1; 1.0 ends the step."""
 
@@ -42,6 +48,7 @@ class Request:
 
     source: folder, zip or image file. study_uid: which study, where there are several.
     modality: for formats that carry none. phase_paths: series whose label the user knows, by folder or file.
+    max_memory_bytes: a study that would need more is refused before its voxels are read; None: what is free.
     """
 
     source: Path
@@ -50,6 +57,7 @@ class Request:
     phase_paths: Mapping[PhaseLabel, Path] = field(default_factory=dict)
     engine: str = "builtin"
     with_identity: bool = False
+    max_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +108,14 @@ def analyze(request: Request, settings: Settings, out: Path, *, overwrite: bool,
 def examine(request: Request, settings: Settings, workspace: Path, clock: Clock, progress: Progress) -> Examination:
     """Steps 1 to 4: read, outline the organs of each phase, name and align the phases, outline, measure."""
     with clock.step("read", progress) as tell:
-        study = ingest.read_study(
-            request.source,
-            settings=settings.ingest,
-            study_uid=request.study_uid,
-            modality=request.modality,
-            phase_paths=request.phase_paths,
-            workspace=workspace,
-            progress=tell,
-        )
+        asked: dict[str, Any] = {
+            "settings": settings.ingest,
+            "study_uid": request.study_uid,
+            "modality": request.modality,
+            "phase_paths": request.phase_paths,
+        }
+        _check_memory(request, asked)
+        study = ingest.read_study(request.source, **asked, workspace=workspace, progress=tell)
     if study.modality != "CT":
         raise Refused(
             f"this is a {study.modality} study; hepar reads and inspects it, but no model supports {study.modality} yet"
@@ -147,6 +154,22 @@ def examine(request: Request, settings: Settings, workspace: Path, clock: Clock,
         findings=findings,
         provenance=provenance,
         warnings=(*study.warnings, *phase_notices, *refused, *anatomy.notices, *findings.notices),
+    )
+
+
+def _check_memory(request: Request, asked: Mapping[str, Any]) -> None:
+    """Refuse a study that would need more memory than it may have, before a voxel is read."""
+    with tempfile.TemporaryDirectory(prefix="hepar-") as workspace:
+        found = ingest.inspect(request.source, **asked, workspace=Path(workspace))
+    shapes = [s.geometry.shape for s in found.series if s.analysed and s.geometry is not None]
+    voxels = [rows * columns * slices for slices, rows, columns in shapes]
+    limit = request.max_memory_bytes or free_memory_bytes()
+    needed = BASE_BYTES + 2 * sum(voxels) + WORK_BYTES_PER_VOXEL * max(voxels, default=0)
+    if found.refusal or limit is None or needed <= limit:
+        return
+    raise Refused(
+        f"this study needs about {needed / 2**30:.1f} GiB of memory, {limit / 2**30:.1f} GiB may be used; close other"
+        " programs, raise --max-memory, or give fewer series"
     )
 
 
@@ -272,6 +295,15 @@ def peak_memory_mb() -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if platform.system() == "Darwin" else 1e3), 1)
+
+
+def free_memory_bytes() -> int | None:
+    """Memory that a new program could get, where the system says (Linux)."""
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.is_file():
+        return None
+    lines = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines())
+    return int(lines["MemAvailable"].split()[0]) * 1024
 
 
 def cpu_name() -> str:

@@ -52,7 +52,7 @@ def analyze_command(
     settings = replace(settings, segment=replace(settings.segment, precision=precision, threads=threads))
     request = Request(
         source=source, study_uid=study_uid, modality=_modality(modality), phase_paths=phase_paths, engine=engine,
-        with_identity=with_identity,
+        with_identity=with_identity, max_memory_bytes=limit,
     )  # fmt: skip
     with Screen(quiet=quiet) as screen:
         document = analyze(request, settings, output, overwrite=overwrite, progress=screen)
@@ -76,7 +76,8 @@ def show(document: dict[str, Any], output: Path) -> None:
     console.print(f"[bold]Liver[/]    {_number(liver, 'volume_ml', '.0f')} ml")
     share = _number(burden, "percent_of_liver", ".1f")
     console.print(
-        f"[bold]Lesions[/]  {burden['lesion_count']}, {_number(burden, 'total_volume_ml', '.1f')} ml, {share} % of liver"
+        f"[bold]Lesions[/]  {burden['lesion_count']}, {_number(burden, 'total_volume_ml', '.1f')} ml,"
+        f" {share} % of the liver"
     )
     if document["lesions"]:
         table = Table("lesion", "volume ml", "long x short axis mm", "3D mm", "confidence", box=None, pad_edge=False)

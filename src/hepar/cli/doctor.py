@@ -13,7 +13,9 @@ from typing import Any
 import hepar
 from hepar.errors import Fault
 
-LIBRARIES = ("numpy", "scipy", "SimpleITK", "nibabel", "pydicom", "highdicom", "openvino", "pylibjpeg", "fpdf2", "matplotlib")  # fmt: skip
+LIBRARIES = (
+    "numpy", "scipy", "SimpleITK", "nibabel", "pydicom", "highdicom", "pylibjpeg", "openvino", "fpdf2", "matplotlib"
+)  # fmt: skip
 OPTIONAL = {
     "gdcm": ("python-gdcm", "JPEG Lossless and other rare encodings (extra: codecs)"),
     "torch": ("torch", "training (extra: learn)"),
@@ -65,11 +67,8 @@ def examine() -> tuple[dict[str, dict[str, Any]], list[str]]:
 
 
 def _memory() -> dict[str, str]:
-    """Total and free memory, where the system says (Linux)."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            lines = dict(line.split(":", 1) for line in file)
-    except OSError:
-        return {"memory": "cannot tell on this system"}
-    total, free = (int(lines[key].split()[0]) / 1024**2 for key in ("MemTotal", "MemAvailable"))
-    return {"memory": f"{total:.1f} GiB, {free:.1f} GiB free"}
+    """Free memory, where the system says (Linux)."""
+    from hepar.pipeline import free_memory_bytes
+
+    free = free_memory_bytes()
+    return {"memory": "cannot tell on this system" if free is None else f"{free / 2**30:.1f} GiB free"}

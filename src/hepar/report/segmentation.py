@@ -174,7 +174,7 @@ def _place(position: Sequence[Any]) -> tuple[float, float, float]:
 def _check(path: Path, stack: NDArray[np.uint8], slices: Sequence[SourceSlice]) -> None:
     """Read the file back, and compare every frame with the slice and segment it claims to show.
 
-    The bits are unpacked here, not by the library that packed them. Source: DICOM PS3.5 8.1.1 (1 bit, little end first).
+    The bits are unpacked here, not by the library that packed them: one bit a pixel, little end first (PS3.5 8.1.1).
     """
     from pydicom import dcmread
 
