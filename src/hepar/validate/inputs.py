@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from hepar.errors import WrongCall
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer[Any]]
 
 
 def numbers(values: ArrayLike, name: str) -> Floats:
@@ -40,7 +40,8 @@ def classes(truth: ArrayLike) -> Bools:
     if not np.isin(values, (0.0, 1.0)).all():
         other = values[~np.isin(values, (0.0, 1.0))][0]
         raise WrongCall(f"the truth holds {other:g}; needed: 0 or 1, or false or true; say which class is positive")
-    return values == 1.0
+    positive: Bools = values == 1.0
+    return positive
 
 
 def paired(truth: ArrayLike, score: ArrayLike, name: str = "the score") -> tuple[Bools, Floats]:

@@ -114,7 +114,7 @@ def surface_distances(pred: ArrayLike, ref: ArrayLike, spacing_mm: Sequence[floa
     if one.ndim != 3:
         raise WrongCall(f"the masks have {one.ndim} axes; needed: three (slice, row, column)")
     spacing = np.asarray(spacing_mm, dtype=np.float64)
-    if spacing.shape != (3,) or not bool((spacing > 0).all()) or not bool(np.isfinite(spacing).all()):
+    if spacing.shape != (3,) or not np.isfinite(spacing).all() or spacing.min() <= 0:
         raise WrongCall(f"the voxel size is {spacing_mm}; needed: three positive millimetres (slice, row, column)")
     points_a, areas_a = surface(one, spacing)
     points_b, areas_b = surface(other, spacing)
@@ -150,11 +150,11 @@ def surface(mask: Bools, spacing: Floats) -> tuple[Floats, Floats]:
 def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
     """The smallest box around a mask with three axes, None for an empty one."""
     sides: list[slice] = []
-    planes = mask.any(axis=(1, 2))
-    if not planes.any():
+    planes: Bools = np.asarray(mask.any(axis=(1, 2)))
+    if not bool(planes.any()):
         return None
-    flat = mask.any(axis=0)
-    for line in (planes, flat.any(axis=1), flat.any(axis=0)):
+    flat: Bools = np.asarray(mask.any(axis=0))
+    for line in (planes, np.asarray(flat.any(axis=1)), np.asarray(flat.any(axis=0))):
         where = np.flatnonzero(line)
         sides.append(slice(int(where[0]), int(where[-1]) + 1))
     return sides[0], sides[1], sides[2]

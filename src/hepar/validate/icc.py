@@ -1,0 +1,76 @@
+"""Agreement of raters on a quantity: intraclass correlation after Shrout and Fleiss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hepar.errors import WrongCall
+from hepar.record import Estimate
+
+FORMS = ("1,1", "2,1", "3,1", "1,k", "2,k", "3,k")
+
+
+@dataclass(frozen=True)
+class Icc:
+    """icc with its F interval; f, df1, df2, p of the test that it is 0."""
+
+    form: str
+    icc: Estimate
+    f: float
+    df1: int
+    df2: int
+    p: float
+
+
+def icc(ratings: ArrayLike, *, form: str = "2,1", level: float = 0.95) -> Icc:
+    """Intraclass correlation of subjects x raters.
+
+    form: first figure 1 (each subject its own raters), 2 (these raters stand for others: absolute agreement) or 3
+    (only these raters: consistency); second 1 (one rater's value) or k (the mean of all). Intervals of the means follow
+    from those of the single forms by Spearman and Brown, as R's psych. Source: Shrout and Fleiss 1979.
+    """
+    from scipy.stats import f as fisher
+
+    x = np.asarray(ratings, dtype=np.float64)
+    if x.ndim != 2 or min(x.shape) < 2 or not np.isfinite(x).all():
+        raise WrongCall(
+            f"the ratings have the shape {x.shape} or a gap; needed: subjects x raters, two of each at least"
+        )
+    if form not in FORMS:
+        raise WrongCall(f"form {form!r}; needed: one of {'; '.join(FORMS)}")
+    n, k = x.shape
+    mean = x.mean()
+    between = k * ((x.mean(axis=1) - mean) ** 2).sum() / (n - 1)
+    raters = n * ((x.mean(axis=0) - mean) ** 2).sum() / (k - 1)
+    within = ((x - x.mean(axis=1, keepdims=True)) ** 2).sum() / (n * (k - 1))
+    rest = (within * n * (k - 1) - raters * (k - 1)) / ((n - 1) * (k - 1))
+    error = within if form[0] == "1" else rest
+    if between <= 0 or error <= 0:
+        raise WrongCall("the subjects or the raters do not differ at all; the correlation cannot be told")
+    df1, df2 = n - 1, n * (k - 1) if form[0] == "1" else (n - 1) * (k - 1)
+    ratio, high = between / error, 0.5 + level / 2.0
+    if form[0] in "13":
+        value = (ratio - 1.0) / (ratio + k - 1.0)
+        ends = [
+            (v - 1.0) / (v + k - 1.0) for v in (ratio / fisher.ppf(high, df1, df2), ratio * fisher.ppf(high, df2, df1))
+        ]
+    else:
+        value = (between - rest) / (between + (k - 1) * rest + k * (raters - rest) / n)
+        fj = raters / rest
+        part = k * value * fj
+        rest_part = n * (1 + (k - 1) * value) - k * value
+        v = (k - 1) * (n - 1) * (part + rest_part) ** 2 / ((n - 1) * part**2 + rest_part**2)
+        up, down = fisher.ppf(high, n - 1, v), fisher.ppf(high, v, n - 1)
+        base = k * raters + (k * n - k - n) * rest
+        ends = [
+            n * (between - up * rest) / (up * base + n * between),
+            n * (down * between - rest) / (base + n * down * between),
+        ]
+    if form[2] == "k":
+        value, *ends = (k * v / (1.0 + (k - 1) * v) for v in (value, *ends))
+    low, top = (float(v) for v in ends)
+    estimate = Estimate(float(value), min(low, float(value)), max(top, float(value)), level, "F")
+    return Icc(form, estimate, float(ratio), df1, df2, float(fisher.sf(ratio, df1, df2)))

@@ -1,0 +1,134 @@
+"""Readers: every figure that R made (vcd, irr, psych, RJafroc)."""
+
+import numpy as np
+import pytest
+from validate_reference import close, ends, expected, full, pick, table
+
+from hepar.validate import auc
+from hepar.validate.froc import afroc, highest_rating, marks
+from hepar.validate.icc import icc
+from hepar.validate.interrater import gwet_ac1, krippendorff_alpha
+from hepar.validate.kappa import cohen_kappa, kappa_of_table
+from hepar.validate.mrmc import mrmc
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "weights"),
+    [("t2x2", "vcd", "linear"), ("t3x3", "vcd_linear", "linear"), ("t3x3", "vcd_quadratic", "quadratic")],
+)
+def test_kappa_is_that_of_vcd(name, block, weights):
+    want = expected("kappa")[name]
+    rows, want = want["rows"], want[block]
+    plain, weighted = kappa_of_table(rows), kappa_of_table(rows, weights=weights)
+    close([plain.kappa.estimate, plain.standard_error, *ends(plain.kappa)],
+          [want["kappa"], want["ase"], *want["ci"]])  # fmt: skip
+    close([weighted.kappa.estimate, weighted.standard_error, *ends(weighted.kappa)],
+          [want["weighted"], want["weighted_ase"], *want["weighted_ci"]])  # fmt: skip
+
+
+def test_kappa_test_pabak_and_ac1():
+    want = expected("kappa")["t2x2"]
+    found = kappa_of_table(want["rows"])
+    close([found.z, found.p, found.pabak], [want["irr_z"]["z"], want["irr_z"]["p"], want["PABAK"]])
+    ratings = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], np.ravel(want["rows"]), axis=0)
+    close(gwet_ac1(ratings).estimate, want["gwet_AC1"])
+
+
+def anxiety():
+    return np.column_stack(list(table("anxiety.csv").values()))
+
+
+def test_weighted_kappa_of_two_raters():
+    """irr::kappa2(anxiety[, 1:2], weight)."""
+    want, data = expected("kappa")["anxiety_raters12"], anxiety()
+    for weights, key in (("none", "unweighted"), ("linear", "equal"), ("quadratic", "squared")):
+        close(cohen_kappa(data[:, 0], data[:, 1], weights=weights).kappa.estimate, want[key])
+
+
+@pytest.mark.parametrize("scale", ["nominal", "ordinal", "interval"])
+def test_krippendorff_alpha(scale):
+    """irr 0.84.1 counts 120 pairs where Krippendorff counts 60 values: its expectation has 119/120, not 59/60."""
+    want = expected("icc")["krippendorff_anxiety"][scale]
+    value = krippendorff_alpha(anxiety(), scale=scale)
+    close(1 - (1 - value) * (119 / 120) / (59 / 60), want)
+
+
+@pytest.mark.parametrize(("row", "form"), list(enumerate(("1,1", "2,1", "3,1", "1,k", "2,k", "3,k"))))
+def test_icc_is_that_of_psych(row, form):
+    """psych::ICC(shrout_fleiss, lmer = FALSE)."""
+    want = expected("icc")["psych_table"][row]
+    data = np.column_stack(list(table("shrout_fleiss.csv").values()))
+    found = icc(data, form=form)
+    close([*full(found.icc), found.f, found.df1, found.df2, found.p],
+          pick(want, "ICC", "lower.bound", "upper.bound", "F", "df1", "df2", "p"))  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["1,1", "2,1", "3,1"])
+def test_icc_is_that_of_irr(form):
+    want = expected("icc")["irr_ICC" + form.replace(",", "_")]
+    data = np.column_stack(list(table("shrout_fleiss.csv").values()))
+    close(full(icc(data, form=form).icc), [want["icc"], *want["ci"]])
+
+
+def van_dyke():
+    data = table("mrmc_roc_vandyke_dataset02.csv")
+    modality, reader, case = (data[key].astype(int) for key in ("modality", "reader", "case"))
+    names, place = np.unique(case, return_inverse=True)
+    ratings, truth = np.full((2, 5, names.size), np.nan), np.zeros(names.size)
+    ratings[modality - 1, reader - 1, place] = data["rating"]
+    truth[place] = data["diseased"]
+    return mrmc(truth, ratings)
+
+
+def test_obuchowski_rockette_is_that_of_rjafroc():
+    """RJafroc: St(dataset02, FOM = "Wilcoxon", method = "OR")."""
+    want = expected("mrmc_froc")["vandyke_dataset02_wilcoxon_OR"]
+    found = van_dyke()
+    close(found.aucs, [[row[f"rdr{i}"] for i in range(5)] for row in want["FOM"]])
+    close(found.means, [row["Estimate"] for row in want["trt_means"]])
+    one, two, three = (found.random_readers_random_cases, found.fixed_readers_random_cases,
+                       found.random_readers_fixed_cases)  # fmt: skip
+    row = want["RRRC_diff"][0]
+    close([one.statistic, one.df2, one.p, *full(one.difference)],
+          [want["RRRC_F"][0]["FStat"], *pick(row, "DF", "PrGTt", "Estimate", "CILower", "CIUpper")])  # fmt: skip
+    row = want["FRRC_diff"][0]
+    close([two.statistic, two.p, *full(two.difference)],
+          [want["FRRC"][0]["Chisq"], *pick(row, "PrGTz", "Estimate", "CILower", "CIUpper")])  # fmt: skip
+    close([three.statistic, three.df2, three.p],
+          [want["RRFC"][0]["F"], want["RRFC"][1]["DF"], want["RRFC"][0]["p"]])  # fmt: skip
+    parts = {row["_row"]: row["Estimates"] for row in want["VarCom"]}
+    close([found.var_reader, found.var_modality_reader, found.cov1, found.cov2, found.cov3, found.var],
+          pick(parts, "VarR", "VarTR", "Cov1", "Cov2", "Cov3", "Var"))  # fmt: skip
+
+
+def test_the_analysis_of_pseudovalues_says_the_same():
+    """RJafroc, method = "DBM": the same F, and its variance components are the covariances times the cases."""
+    want, found = expected("mrmc_froc")["vandyke_dataset02_wilcoxon_DBM"], van_dyke()
+    close(found.random_readers_random_cases.statistic, want["RRRC_F"][0]["FStat"])
+    parts = {row["_row"]: row["Estimates"] for row in want["VarCom"]}
+    n = 114
+    close([n * found.cov3, n * (found.cov2 - found.cov3), n * (found.cov1 - found.cov3)],
+          pick(parts, "VarC", "VarTC", "VarRC"))  # fmt: skip
+    close(n * (found.var - found.cov1 - found.cov2 + found.cov3), parts["VarErr"])
+
+
+def test_afroc_and_highest_rating_are_those_of_rjafroc():
+    """RJafroc: UtilFigureOfMerit(dataset04, "AFROC") and "HrAuc": 100 images without and 100 with 142 lesions.
+
+    Lesions that nobody marked are not in the table; where the last six lie changes neither figure.
+    """
+    want, data = expected("mrmc_froc"), table("froc_dataset04.csv")
+    modality, reader, image = (data[key].astype(int) for key in ("modality", "reader", "case"))
+    hit = data["mark"] == "LL"
+    lesions = np.zeros(200, int)
+    lesions[100:] = 1
+    np.maximum.at(lesions, image[hit] - 1, data["lesion"][hit].astype(int))
+    lesions[100] += 142 - lesions.sum()
+    for i in range(5):
+        for name, key in zip((1, 2, 3, 4), ("rdr1", "rdr3", "rdr4", "rdr5"), strict=True):
+            who = (modality == i + 1) & (reader == name)
+            own, false = who & hit, who & ~hit
+            made = marks(lesions, image[own] - 1, data["lesion"][own].astype(int) - 1, data["rating"][own],
+                         image[false] - 1, data["rating"][false])  # fmt: skip
+            close(afroc(made).estimate, want["froc_dataset04_AFROC"][i][key])
+            close(auc(*highest_rating(made)).estimate, want["froc_dataset04_HrAuc"][i][key])

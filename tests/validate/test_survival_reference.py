@@ -1,0 +1,79 @@
+"""Time to an event: every figure that R made (survival, survC1, riskRegression)."""
+
+import numpy as np
+import pytest
+from validate_reference import close, error, expected, full, pick, table
+
+from hepar.validate.cox import cox
+from hepar.validate.survival import at_time, concordance, kaplan_meier, log_rank
+
+NAMES = ("age", "sex", "ph.ecog")
+
+
+@pytest.fixture(scope="module")
+def lung():
+    want, data = expected("survival"), table("lung_complete.csv")
+    return want, data["time"], data["event"], np.column_stack([data[name] for name in NAMES])
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_cox_coefficients(lung, ties):
+    """coxph(Surv(time, event) ~ age + sex + ph.ecog, ties = ...)."""
+    want, time, event, terms = lung
+    found, block = cox(time, event, terms, NAMES, ties=ties), want[f"cox_{ties}"]
+    close(found.coefficients, pick(block["coef"], *NAMES))
+    close(found.standard_errors, block["se"])
+
+
+def test_cox_hazard_ratios_and_tests(lung):
+    want, time, event, terms = lung
+    found, block = cox(time, event, terms, NAMES), want["cox_efron"]
+    for name, ratio in zip(NAMES, found.hazard_ratios, strict=True):
+        close(full(ratio), [block["HR"][name], *block["HR_ci"][name]])
+    close([*found.z, *found.p, *found.loglik], [*block["z"], *block["p"], *block["loglik"]])
+    close([found.likelihood_ratio, found.score], [block["LRT"][0], block["score"][0]])
+    assert found.wald == pytest.approx(block["wald"][0], abs=0.005)  # R rounds it to two decimals
+
+
+def test_concordance_after_harrell_and_uno(lung):
+    """concordance(fit), and with timewt = "n/G2"."""
+    want, time, event, terms = lung
+    score = cox(time, event, terms, NAMES).linear_predictor(terms)
+    found = concordance(time, event, score)
+    close([found.c.estimate, found.standard_error, found.concordant, found.discordant, found.tied_score],
+          pick(want["harrell_c"], "c", "se", "concordant", "discordant", "tied_x"))  # fmt: skip
+    uno = concordance(time, event, score, weights="uno")
+    close([uno.c.estimate, uno.standard_error], pick(want["uno_c_survival_pkg_n_over_G2"], "c", "se"))
+    cut = concordance(time, event, score, weights="uno", until=500.0)
+    close(cut.c.estimate, want["uno_c_survC1"]["Dhat"], rel=2e-4)  # survC1 takes G after, not before, a tied time
+    close(cut.standard_error, want["uno_c_survC1"]["se"], rel=0.02)  # made by perturbation there
+
+
+def test_kaplan_meier_by_sex(lung):
+    """survfit(Surv(time, event) ~ sex): median, at 365 days (log), restricted mean at 500."""
+    want, time, event, terms = lung
+    for i, sex in enumerate((1, 2)):
+        who = terms[:, 1] == sex
+        curve = kaplan_meier(time[who], event[who])
+        close(full(curve.estimate_at(365)), [want["km_at_365"][key][i] for key in ("surv", "lo", "hi")])
+        close(full(curve.median()), pick(want["km_median"][i], "median", "0.95LCL", "0.95UCL"))
+        mean = curve.restricted_mean(500)
+        close([mean.estimate, error(mean)], [want["rmst_500"][key][i] for key in ("rmean", "se")])
+
+
+def test_log_rank(lung):
+    want, time, event, terms = lung
+    found = log_rank(time, event, terms[:, 1])
+    close([found.chi2, found.p], pick(want["logrank"], "chi2", "p"))
+
+
+@pytest.mark.parametrize("when", [180, 365])
+def test_auc_and_brier_at_a_time(lung, when):
+    """riskRegression::Score(list(cox = fit), times = c(180, 365))."""
+    want, time, event, terms = lung
+    fit = cox(time, event, terms, NAMES)
+    found = at_time(time, event, fit.linear_predictor(terms), when, risk=fit.risk(terms, when), draws=200)
+    block = next(row for row in want["riskRegression_Score"]["auc"] if row["times"] == when)
+    brier = {row["model"]: row["Brier"] for row in want["riskRegression_Score"]["brier"] if row["times"] == when}
+    close([found.auc.estimate, found.brier, found.brier_null], [block["AUC"], brier["cox"], brier["Null model"]])
+    assert error(found.auc) == pytest.approx(block["se"], rel=0.15)  # bootstrap against influence function
