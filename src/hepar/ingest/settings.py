@@ -38,6 +38,8 @@ class IngestSettings:
     max_drift_mm: float = 0.5
     # Direction cosines carry 6 decimals (0.0001 degrees); localizers differ by 90 degrees.
     same_orientation_deg: float = 0.2
+    # A series whose slices face several ways is whole only if those of one way touch each other, or nearly.
+    contradiction_gap: float = 1.5
     same_pixel_spacing_fraction: float = 0.001
     # Gantries tilt in steps of 0.5 degrees.
     min_tilt_deg: float = 0.1

@@ -58,7 +58,22 @@ def split_series(frames: Sequence[Frame], settings: IngestSettings) -> list[Piec
     planes = _by_plane(placed, settings)
     for plane in planes:
         pieces += _split_plane(plane, settings, several=len(planes) > 1)
-    return pieces
+    return [_torn_apart(piece, settings) for piece in pieces] if len(planes) > 1 else pieces
+
+
+def _torn_apart(piece: Piece, settings: IngestSettings) -> Piece:
+    """A stack with gaps, whose missing slices claim to face another way, is no volume: its files contradict."""
+    if isinstance(piece.result, Notice):
+        return piece
+    thickness, step = piece.result.frames[0].thickness_mm, piece.result.step_mm
+    if not thickness or step < settings.contradiction_gap * thickness:
+        return piece
+    reason = Notice(
+        "orientation_contradicts",
+        f"slices of {thickness:.1f} mm stand {step:.1f} mm apart while others of the series claim to face another way;"
+        " ask the archive to send the series again",
+    )
+    return Piece(piece.frames, reason)
 
 
 def _by_plane(frames: list[Frame], settings: IngestSettings) -> list[list[Frame]]:
