@@ -269,6 +269,18 @@ def test_evaluation_counts_found_and_false_lesions() -> None:
     assert (nothing.liver_ml, nothing.found, nothing.false_lesions) == (0, 0, 0)
 
 
+def test_negatives_hold_no_liver() -> None:
+    """Heads, legs and test objects are background only, and no lesion is painted into them."""
+    from hepar.learn.negative import negative_atlas
+    from hepar.learn.sample import make_sample
+
+    for seed in range(4):
+        sample = make_sample(negative_atlas(seed=seed), (32, 48, 48), np.random.default_rng(seed), plain=True)
+        assert not sample.target.any()
+        assert sample.lesions == ()
+        assert (sample.hu > -200).mean() > 0.05
+
+
 def test_recipe_refuses_two_lengths(tmp_path: Path) -> None:
     """Minutes and steps together, or neither, are a wrong call."""
     path = tmp_path / "bad.toml"
