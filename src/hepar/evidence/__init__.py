@@ -1,1 +1,39 @@
-"""What the literature says: meta-analysis of diagnostic accuracy."""
+"""What the literature says: meta-analysis of diagnostic accuracy.
+
+Each name is imported where it is first used, so that the command line starts without scipy and matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hepar.evidence.compare import Compared, compare
+    from hepar.evidence.deliver import write_comparison, write_results
+    from hepar.evidence.pool import pool
+    from hepar.evidence.result import Result
+    from hepar.evidence.table import Table, read_table
+
+_HOME = {
+    "Compared": "compare",
+    "Result": "result",
+    "Table": "table",
+    "compare": "compare",
+    "pool": "pool",
+    "read_table": "table",
+    "write_comparison": "deliver",
+    "write_results": "deliver",
+}
+"""Public name -> the module of this folder that holds it."""
+
+__all__ = ["Compared", "Result", "Table", "compare", "pool", "read_table", "write_comparison", "write_results"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    # a verb and its module share a name; the verb is what the folder exports
+    globals()[name] = value
+    return value

@@ -14,9 +14,9 @@ from hepar.errors import WrongCall
 from hepar.evidence import quantities as q
 from hepar.evidence.fit import Fit, fit
 from hepar.evidence.intervals import LEVEL, named, wald
-from hepar.evidence.likelihood import Array, Index, Problem
+from hepar.evidence.likelihood import Array, Problem
 from hepar.evidence.result import BetweenStudy
-from hepar.evidence.table import MISSING, Table, check_poolable
+from hepar.evidence.table import MISSING, Table, check_poolable, clusters_of
 from hepar.record.estimate import Estimate
 
 MOST_LEVELS = 6
@@ -131,7 +131,7 @@ def compare(
     reason = unusable(table, values)
     numbers = numeric(values) if not reason else None
     slope = numbers is not None and len(set(values)) > MOST_LEVELS
-    levels = () if slope else tuple(dict.fromkeys(sorted(values, key=_order)))
+    levels: tuple[str, ...] = () if slope else tuple(dict.fromkeys(sorted(values, key=_order)))
     if reference is not None and not reason:
         if slope or reference not in levels:
             raise WrongCall(f"{name} has no level {reference!r}; its levels are {', '.join(levels) or 'numbers'}")
@@ -144,14 +144,14 @@ def compare(
             {}, {}, "none", (LeftOut(name, reason),), table.notices,
         )  # fmt: skip
 
-    order, index = _clusters(table, clusters)
+    order, index = clusters_of(table, clusters)
     values = tuple(values[i] for i in order)
     if slope:
         assert numbers is not None
         x = numbers[order]
         full = np.stack([np.ones(table.k), (x - x.mean()) / x.std(ddof=1)], axis=1)
         shown = np.array([[1.0, 0.0], [1.0, 1.0]])
-        names = (f"mean ({x.mean():.4g})", f"mean + 1 sd ({x.mean() + x.std(ddof=1):.4g})")
+        names: tuple[str, ...] = (f"mean ({x.mean():.4g})", f"mean + 1 sd ({x.mean() + x.std(ddof=1):.4g})")
         counts = [table.k, table.k]
     else:
         full = np.array([[float(value == level) for level in levels] for value in values])
@@ -217,18 +217,6 @@ def _order(value: str) -> tuple[float, str]:
         return float(value), value
     except ValueError:
         return np.inf, value
-
-
-def _clusters(table: Table, clusters: tuple[str, ...] | None) -> tuple[Index, Index]:
-    """Row order that puts the tables of a study together, and the number of each row's study in that order."""
-    if clusters is None:
-        return np.arange(table.k), np.arange(table.k)
-    # a table without a study name stands alone
-    keys = [value if value.lower() not in MISSING else f"\0{i}" for i, value in enumerate(clusters)]
-    place = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    number = np.array([place[key] for key in keys], dtype=np.intp)
-    order = np.argsort(number, kind="stable")
-    return order, number[order]
 
 
 def _mixed(clusters: tuple[str, ...], values: tuple[str, ...]) -> bool:

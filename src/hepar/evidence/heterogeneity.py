@@ -19,9 +19,11 @@ from hepar.evidence.univariate import univariate
 from hepar.record.estimate import Estimate
 
 
-def heterogeneity(fit: Fit, table: Table, variances: tuple[Estimate, Estimate], interval: str) -> Heterogeneity:
-    """variances: between-study variances with their intervals, from which those of tau and of I2 follow."""
-    psi, means, k = fit.between(), fit.means, table.k
+def heterogeneity(
+    fit: Fit, table: Table, k: int, variances: tuple[Estimate, Estimate], interval: str
+) -> Heterogeneity:
+    """k: studies. variances: between-study variances with their intervals, from which those of tau and of I2 follow."""
+    psi, means = fit.between(), fit.means
     i2_1, within1 = i2_zhou(float(psi[0, 0]), float(means[0]), table.n1)
     i2_2, within2 = i2_zhou(float(psi[1, 1]), float(means[1]), table.n0)
     joint = i2_bivariate(psi, within1, within2)
@@ -41,7 +43,7 @@ def heterogeneity(fit: Fit, table: Table, variances: tuple[Estimate, Estimate], 
         for variance, _, i, _ in sides
     ]
     return Heterogeneity(
-        i2s[0], i2s[1], _joint(fit, table, joint, interval), taus[0], taus[1], predictions[0], predictions[1],
+        i2s[0], i2s[1], _joint(fit, table, k, joint, interval), taus[0], taus[1], predictions[0], predictions[1],
         univariate(table), normality(fit, table),
     )  # fmt: skip
 
@@ -58,7 +60,7 @@ def _carried(variance: Estimate, value: float, function: Callable[[float], float
     return Estimate(value, low, high, variance.level, how)
 
 
-def _joint(fit: Fit, table: Table, value: float, interval: str) -> Estimate:
+def _joint(fit: Fit, table: Table, k: int, value: float, interval: str) -> Estimate:
     """The joint I2 with a delta interval on its logit; none at 0, where the correlation is at its limit."""
     if not 1e-6 < value < 100 - 1e-6 or fit.boundary != "none":
         return Estimate(value)
@@ -74,8 +76,8 @@ def _joint(fit: Fit, table: Table, value: float, interval: str) -> Estimate:
 
     centre, spread = delta(fit, logit)
     return wald(
-        float(centre[0]), float(np.sqrt(spread[0, 0])), quantile(interval, table.k), lambda x: float(100 * expit(x)),
-        named(interval, table.k, "logit"), LEVEL,
+        float(centre[0]), float(np.sqrt(spread[0, 0])), quantile(interval, k), lambda x: float(100 * expit(x)),
+        named(interval, k, "logit"), LEVEL,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ class Influence:
 
     cook: distance between both logit means with and without the study, in the metric of their covariance, halved.
     residual: squared Mahalanobis distance of the study's logits from the fit without it (deleted residual);
-    p: its tail probability under chi-square with 2 df; None where the study has one side only.
+    p: its tail probability under chi-square with 2 df; None where the study has one side only or several tables.
     """
 
     study: str
@@ -39,7 +39,8 @@ def influence(fit: Fit, table: Table) -> tuple[Influence, ...]:
     """Leave-one-out refits of a plain bivariate fit, each begun from the full fit."""
     from scipy.stats import chi2
 
-    k = table.k
+    members = [np.flatnonzero(fit.problem.study == i) for i in range(len(fit.problem.group))]
+    k = len(members)
     metric = np.linalg.inv(fit.covariance[:2, :2])
     tp, fp, fn, tn = corrected_cells(table, "single")
     start = fit.theta.copy()
@@ -51,14 +52,15 @@ def influence(fit: Fit, table: Table) -> tuple[Influence, ...]:
         theta, value = maximise(rest, start, fit.nodes, close=SETTLED)
         shift = fit.theta[:2] - theta[:2]
         residual = p = None
-        if table.n1[i] and table.n0[i]:
-            own = np.diag([1 / tp[i] + 1 / fn[i], 1 / tn[i] + 1 / fp[i]])
+        at = members[i][0]
+        if len(members[i]) == 1 and table.n1[at] and table.n0[at]:
+            own = np.diag([1 / tp[at] + 1 / fn[at], 1 / tn[at] + 1 / fp[at]])
             spread = covariance_of(theta[2:5]) + invert(-value.hessian, free)[:2, :2] + own
-            off = np.array([np.log(tp[i] / fn[i]), np.log(tn[i] / fp[i])]) - theta[:2]
+            off = np.array([np.log(tp[at] / fn[at]), np.log(tn[at] / fp[at])]) - theta[:2]
             residual = float(off @ np.linalg.solve(spread, off))
             p = float(chi2.sf(residual, 2))
         found.append(Influence(
-            table.study[i], float(expit(theta[0])), float(expit(theta[1])), float(np.exp(theta[0] + theta[1])),
+            table.study[at], float(expit(theta[0])), float(expit(theta[1])), float(np.exp(theta[0] + theta[1])),
             float(shift @ metric @ shift / 2), residual, p, p is not None and p < OUTLYING,
         ))  # fmt: skip
     return tuple(found)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hepar.evidence.fit import Fit, maximise
-from hepar.evidence.likelihood import Array, bivariate
+from hepar.evidence.likelihood import Array
 from hepar.record.estimate import Estimate
 
 LEVEL = 0.95
@@ -102,7 +102,7 @@ def bootstrap(fit: Fit, draws: int, seed: int = 1) -> Bootstrap:
     """
     generator = np.random.default_rng(seed)
     problem, theta = fit.problem, fit.theta
-    k = len(problem.x1)
+    k = len(problem.group)
     n1, n2 = problem.n1.astype(np.int64), problem.n2.astype(np.int64)
     factor = np.array([[theta[2], 0.0], [theta[3], theta[4]]])
     start = theta.copy()
@@ -111,7 +111,7 @@ def bootstrap(fit: Fit, draws: int, seed: int = 1) -> Bootstrap:
     found: list[Array] = []
     redrawn = 0
     while len(found) < draws:
-        logits = theta[:2] + generator.standard_normal((k, 2)) @ factor.T
+        logits = theta[:2] + (generator.standard_normal((k, 2)) @ factor.T)[problem.study]
         p = 1 / (1 + np.exp(-logits))
         x1, x2 = generator.binomial(n1, p[:, 0]), generator.binomial(n2, p[:, 1])
         if 0 in (x1.sum(), x2.sum(), (n1 - x1).sum(), (n2 - x2).sum()):
@@ -119,6 +119,6 @@ def bootstrap(fit: Fit, draws: int, seed: int = 1) -> Bootstrap:
             if redrawn > 10 * draws:
                 break
             continue
-        drawn = bivariate(x1, n1, x2, n2)
+        drawn = replace(problem, x1=x1.astype(np.float64), x2=x2.astype(np.float64))
         found.append(maximise(drawn, start, BOOTSTRAP_NODES, most=40, close=1e-3)[0])
     return Bootstrap(np.array(found), seed, redrawn)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from hepar.errors import WrongCall
+from hepar.errors import Refused, WrongCall
 from hepar.evidence import quantities as q
 from hepar.evidence.fit import Fit, fit
 from hepar.evidence.heterogeneity import heterogeneity
@@ -34,7 +35,7 @@ from hepar.evidence.result import (
 )
 from hepar.evidence.simpler import simpler_models
 from hepar.evidence.small_study import Threshold, both_sides, deeks, lfk, spearman
-from hepar.evidence.table import Table, check_poolable
+from hepar.evidence.table import FEWEST_STUDIES, Table, check_poolable, clusters_of
 from hepar.record.estimate import Estimate
 
 PRIORS = (0.05, 0.10, 0.25, 0.40, 0.50, 0.75)
@@ -45,13 +46,15 @@ DRAWS = 400
 
 
 def pool(
-    table: Table, *, interval: str = "t", draws: int = 0, seed: int = 1, priors: tuple[float, ...] = PRIORS
+    table: Table, *, study: str | None = None, interval: str = "t", draws: int = 0, seed: int = 1,
+    priors: tuple[float, ...] = PRIORS,
 ) -> Result:
-    """Pool 2x2 tables by the exact bivariate model; each row is a study of its own.
+    """Pool 2x2 tables by the exact bivariate model; each row is a study of its own, unless `study` is given.
 
-    interval: of the summary: "t" (Wald with k - 2 degrees of freedom, the default), "z", "profile" (likelihood, for
-    sensitivity and specificity; the rest as "t") or "bootstrap". draws: bootstrap draws; with "bootstrap" 400 unless
-    given. priors: probabilities of disease for `fagan`; the pooled prevalence is added.
+    study: column that tells which tables belong to one study; they then share its random effects, and the degrees of
+    freedom count studies. interval: of the summary: "t" (Wald with k - 2 degrees of freedom, the default), "z",
+    "profile" (likelihood, for sensitivity and specificity; the rest as "t") or "bootstrap". draws: bootstrap draws,
+    400 with "bootstrap" unless given. priors: probabilities of disease for `fagan`; the pooled prevalence is added.
     Raises Refused for a table that cannot be pooled, WrongCall for an unknown interval.
     """
     if interval not in METHODS:
@@ -60,27 +63,38 @@ def pool(
         raise WrongCall("bootstrap draws must be at least 0 and prior probabilities lie between 0 and 1")
     check_poolable(table)
     draws = draws or (DRAWS if interval == "bootstrap" else 0)
-    found = fit(bivariate(*(column.astype(np.float64) for column in (table.tp, table.n1, table.tn, table.n0))))
+    problem = bivariate(table.tp, table.n1, table.tn, table.n0)
+    k = table.k
+    if study is not None:
+        order, index = clusters_of(table, table.covariate(study))
+        k = int(index.max()) + 1
+        if k < FEWEST_STUDIES:
+            raise Refused(f"the tables come from {k} studies; the bivariate model needs at least {FEWEST_STUDIES}")
+        notices = tuple(notice for notice in table.notices if "more than one table" not in notice)
+        table = replace(table.take(order), excluded=table.excluded, notices=notices)
+        one = bivariate(table.tp, table.n1, table.tn, table.n0)
+        problem = replace(one, study=index, group=np.zeros(k, dtype=np.intp))
+    found = fit(problem)
     sample = bootstrap(found, draws, seed) if draws else None
     wide = "z" if interval == "z" else "t"
-    between = _between(found, table.k, wide)
-    summary = _summary(found, table.k, interval, sample)
+    between = _between(found, k, wide)
+    summary = _summary(found, k, interval, sample)
     two_sided = both_sides(table)
     return Result(
-        Settings(interval, LEVEL, draws, seed), _data(table), _model(found, table, wide), _logit(found, table.k, wide),
-        between, summary, _hsroc(found, table.k, wide), _regions(found, table.k),
-        heterogeneity(found, table, (between.var_logit_sensitivity, between.var_logit_specificity), wide),
+        Settings(interval, LEVEL, draws, seed), _data(table, k, study), _model(found, k, wide), _logit(found, k, wide),
+        between, summary, _hsroc(found, k, wide), _regions(found, k),
+        heterogeneity(found, table, k, (between.var_logit_sensitivity, between.var_logit_specificity), wide),
         _threshold(found, table, between), SmallStudy(deeks(table), lfk(table)), _fagan(summary, table, priors),
         influence_of(found, table), Comparison(reitsma(two_sided, method="ML"), reitsma(two_sided, method="REML")),
         table, found,
     )  # fmt: skip
 
 
-def _data(table: Table) -> Data:
-    return Data(table.k, int(table.n1.sum()), int(table.n0.sum()), table.excluded, table.notices)
+def _data(table: Table, k: int, study: str | None) -> Data:
+    return Data(table.k, k, study, int(table.n1.sum()), int(table.n0.sum()), table.excluded, table.notices)
 
 
-def _model(found: Fit, table: Table, wide: str) -> Model:
+def _model(found: Fit, k: int, wide: str) -> Model:
     words = {
         "none": "The maximum lies inside the parameter space.",
         "rho=-1": "The correlation of logit sensitivity and logit specificity is estimated at its limit of -1. The"
@@ -93,9 +107,9 @@ def _model(found: Fit, table: Table, wide: str) -> Model:
     count = int(found.free.sum())
     return Model(
         "bivariate binomial, exact likelihood", found.nodes, found.loglik, 2 * 5 - 2 * found.loglik,
-        5 * float(np.log(2 * table.k)) - 2 * found.loglik, found.converged, found.boundary, found.gradient_norm,
-        found.node_difference, words[found.boundary] + f" {count} of 5 parameters are free there.",
-        simpler_models(found, table.k, wide),
+        5 * float(np.log(2 * len(found.problem.x1))) - 2 * found.loglik, found.converged, found.boundary,
+        found.gradient_norm, found.node_difference, words[found.boundary] + f" {count} of 5 parameters are free there.",
+        simpler_models(found, k, wide),
     )  # fmt: skip
 
 

@@ -27,9 +27,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class Data:
-    """k: tables used. n_diseased, n_nondiseased: people in them. notices: what to know, in sentences."""
+    """k: tables used; studies: how many they come from; clustered_by: the column that says so, if any.
+
+    n_diseased, n_nondiseased: people in them. notices: what to know, in sentences.
+    """
 
     k: int
+    studies: int
+    clustered_by: str | None
     n_diseased: int
     n_nondiseased: int
     excluded: tuple[Excluded, ...]

@@ -180,6 +180,18 @@ def check_poolable(table: Table) -> None:
                 )
 
 
+def clusters_of(table: Table, clusters: tuple[str, ...] | None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row order that puts the tables of a study together, and the number of each row's study in that order."""
+    if clusters is None:
+        return np.arange(table.k), np.arange(table.k)
+    # a table without a study name stands alone
+    keys = [value if value.lower() not in MISSING else f"\0{i}" for i, value in enumerate(clusters)]
+    place = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    number = np.array([place[key] for key in keys], dtype=np.intp)
+    order = np.argsort(number, kind="stable")
+    return order, number[order]
+
+
 def rows_of(text: str) -> list[tuple[int, list[str]]]:
     """Rows of a CSV with their line numbers, empty rows left out; the separator is found from the header."""
     if "\x00" in text:
