@@ -12,12 +12,13 @@ from hepar.segment.evidence import Evidence
 from hepar.segment.liver import Plausibility, liver_parts
 from hepar.segment.place import native_box, signed_distance_mm
 
-LIVER = Plausibility(score=0.97, median_hu=105, alike=0.97, fat=0.25, bone=0.03, encased=0.02, right=0.3)
+LIVER = Plausibility(volume_ml=400, score=0.97, median_hu=105, alike=0.97, fat=0.25, bone=0.03, encased=0.02, right=0.3)
 
 
 def test_a_usual_liver_meets_no_objection() -> None:
-    """Nor does a fatty one in a slim patient."""
+    """Nor does a fatty one in a slim patient, or a large one in the middle of a narrow field of view."""
     assert LIVER.objection(SegmentSettings()) == ""
+    assert replace(LIVER, volume_ml=1500.0, right=-0.1).objection(SegmentSettings()) == ""
     assert replace(LIVER, median_hu=-5.0, fat=0.03).objection(SegmentSettings()) == ""
 
 

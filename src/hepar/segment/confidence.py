@@ -34,20 +34,19 @@ class Features:
         return (
             self.score,
             self.peak,
-            self.agreement,
             float(np.log10(max(self.volume_ml, 1e-3))),
             min(self.separation, 4.0),
             min(max(self.reference_separation, 0.0), 4.0),
             min(max(-self.reference_separation, 0.0), 4.0),
-            self.roundness,
+            min(self.roundness, 0.75),
             self.on_surface,
             min(self.fat, 0.5),
         )
 
 
-COEFFICIENTS = (4.0, 2.0, 0.0, 0.3, 0.3, -0.5, 0.3, 2.0, -1.0, -5.0)
+COEFFICIENTS = (2.5, 1.0, 0.68, 0.37, -0.68, 0.23, 7.9, -2.7, -9.5)
 """One per number of `Features.row`."""
-INTERCEPT = -4.5
+INTERCEPT = -8.5
 
 
 def confidence(features: Features) -> float:

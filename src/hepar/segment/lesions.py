@@ -25,6 +25,8 @@ _PRIOR = 0.5
 _FREE_MM = 3.0
 _ROUNDS = 2
 _FAT_HU = -10
+_LARGE_VOXELS = 300
+_CLEFT_VOXELS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +56,24 @@ class _Piece:
 def candidates(
     score: NDArray[np.uint8], liver: NDArray[np.bool_], settings: SegmentSettings
 ) -> tuple[NDArray[np.int32], int]:
-    """Labels 1..n of places that reach lesion_score somewhere, grown to lesion_grow, holes filled, near the liver."""
+    """Labels 1..n of places that reach lesion_score somewhere, grown to lesion_grow, holes filled, near the liver.
+
+    Clefts of up to 18 mm in and beside a part of 8 ml or more are closed: a large tumour with dead or calcified parts
+    is one. What this joins wrongly is divided again where the shape has a neck.
+    """
     from scipy import ndimage
 
     reach = ndimage.binary_dilation(liver)
     wide = (score >= 255 * settings.lesion_grow) & reach
+    parts, count = ndimage.label(wide)
+    large = np.flatnonzero(np.bincount(parts.ravel(), minlength=count + 1)[1:] >= _LARGE_VOXELS) + 1
+    if len(large):
+        distance = ndimage.distance_transform_edt(~np.isin(parts, large))
+        around = np.pad(wide & (distance <= 2 * _CLEFT_VOXELS), _CLEFT_VOXELS + 1)
+        thick = ndimage.distance_transform_edt(~around) <= _CLEFT_VOXELS
+        closed = ndimage.distance_transform_edt(thick) > _CLEFT_VOXELS
+        inner = slice(_CLEFT_VOXELS + 1, -_CLEFT_VOXELS - 1)
+        wide |= closed[inner, inner, inner] & reach
     wide = ndimage.binary_fill_holes(wide)
     labels, count = ndimage.label(wide)
     if not count:
@@ -134,6 +149,8 @@ def _outline(
     calmed = [calm(hu, grid, 0.8) for hu in phases]
     # The network sees 3 mm; nearer than that to its outline the grey values decide, if they can tell.
     prior = np.clip(field, -_PRIOR, _PRIOR) - 2 * _PRIOR * np.clip((-near - _FREE_MM) / (_BAND_MM - _FREE_MM), 0, 1)
+    # Deep inside nothing is taken out: dead tissue and calcium belong to the tumour.
+    prior += 4 * np.clip((near - _FREE_MM) / 2, 0, 1)
     allowed = (near > -_BAND_MM) & (native_liver[box] | (field > 0))
     mask = inside
     for _ in range(_ROUNDS):
@@ -153,6 +170,9 @@ def _outline(
         if float(one.sum()) * grid.voxel_volume_ml < settings.lesion_min_ml:
             continue
         features = _features(labels == number, shell, scores, (place3, box3), calmed, native_liver[box], grid)
+        # A splinter that only the grey values found is not a lesion of its own.
+        if features.peak < settings.lesion_score:
+            continue
         pieces.append(_Piece(_shift(at, box), one, features))
     return pieces
 

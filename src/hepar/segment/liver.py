@@ -19,6 +19,7 @@ _OUTSIDE = -4.0
 _SMOOTH_MM = 1.2
 _HOLE_MM2 = 150.0
 _CUT_MM2 = 150.0
+_GAP_MM = 3.0
 _MAX_DISTANCE_MM = 12.0
 
 
@@ -52,9 +53,11 @@ class Plausibility:
 
     score: mean probability. median_hu: of the inside. alike: share of the inside within 50 HU of that.
     fat, bone: shares of the body in the scan. encased: share of the outline that lies against bone.
-    right: how far its middle lies to the patient's right of the body's, in half widths of the body.
+    right: how far its middle lies to the patient's right of the body's, in half widths of the body; it counts
+        for small volumes only, since a narrow field of view may hold little but the liver.
     """
 
+    volume_ml: float
     score: float
     median_hu: float
     alike: float
@@ -75,7 +78,10 @@ class Plausibility:
             (self.alike >= 0.8, f"but only {self.alike:.0%} of it is of one density"),
             (self.fat >= 0.005 and self.bone >= 0.002, "but there is no fat or no bone around, so this is no body"),
             (self.bone <= 0.15, f"but {self.bone:.0%} of what is around is bone, as in a head"),
-            (self.right >= settings.liver_right_min, "but on the wrong side of the body"),
+            (
+                self.right >= settings.liver_right_min or self.volume_ml >= settings.liver_sure_ml,
+                "but on the wrong side of the body",
+            ),
             (self.encased <= 0.35, f"but {self.encased:.0%} of its surface lies against bone"),
         )
         return next((text for passed, text in checks if not passed), "")
@@ -95,6 +101,7 @@ def plausibility(liver: NDArray[np.bool_], organs: OrganMap, hu: NDArray[np.floa
     middle = float(body.sum(axis=(0, 1)) @ np.arange(hu.shape[2])) / float(body.sum())
     liver_middle = float(liver.sum(axis=(0, 1)) @ np.arange(hu.shape[2])) / float(liver.sum())
     return Plausibility(
+        volume_ml=float(liver.sum()) * organs.geometry.voxel_volume_ml,
         score=float(score[liver].mean()) / 255,
         median_hu=median,
         alike=float((np.abs(hu[core] - median) < 50).mean()),
@@ -108,10 +115,10 @@ def plausibility(liver: NDArray[np.bool_], organs: OrganMap, hu: NDArray[np.floa
 def find_liver(organs: OrganMap, hu: NDArray[np.float32], settings: SegmentSettings) -> NDArray[np.bool_]:
     """`liver_parts`, and Refused ("no liver found") when they are not plausible as a liver in a body."""
     liver = liver_parts(organs, settings)
-    objection = plausibility(liver, organs, hu).objection(settings)
+    found = plausibility(liver, organs, hu)
+    objection = found.objection(settings)
     if objection:
-        volume_ml = liver.sum() * organs.geometry.voxel_volume_ml
-        raise Refused(_no_liver(f"{volume_ml:.0f} ml look like one, {objection}"))
+        raise Refused(_no_liver(f"{found.volume_ml:.0f} ml look like one, {objection}"))
     return liver
 
 
@@ -195,7 +202,7 @@ def _tidy(mask: NDArray[np.bool_], near: NDArray[np.int8], spacing_mm: tuple[flo
 def cut_notice(volume: Volume, liver: NDArray[np.bool_]) -> tuple[Notice, ...]:
     """`liver_cut` when more than 1.5 cm2 of the liver lie on a face of the volume, or 3 cm2 on padding; else nothing.
 
-    Padding stands outside a round field of view; the liver itself never borders on air of PADDING_HU inside the body.
+    Padding stands outside a round field of view; a liver within 3 mm of it is cut by it.
     """
     if not liver.any():
         return ()
@@ -206,12 +213,19 @@ def cut_notice(volume: Volume, liver: NDArray[np.bool_]) -> tuple[Notice, ...]:
         for index, name in zip((0, -1), names, strict=True):
             if liver.take(index, axis=axis).sum() * area[axis] > _CUT_MM2:
                 edges.append(name)
-    box = native_box(liver, volume.geometry, volume.geometry, 2 * max(steps))
-    inside, padding = liver[box], volume.array[box] == PADDING_HU
+    seen = np.flatnonzero(liver.any(axis=(1, 2)))
+    inside, padding = liver[seen[0] : seen[-1] + 1], volume.array[seen[0] : seen[-1] + 1] == PADDING_HU
     contact = 0.0
     for axis in (1, 2):
-        one, other = np.moveaxis(inside, axis, 0), np.moveaxis(padding, axis, 0)
-        contact += float((one[:-1] & other[1:]).sum() + (one[1:] & other[:-1]).sum()) * area[axis]
+        gap = max(1, round(_GAP_MM / steps[axis]))
+        for flip in (False, True):
+            one, other = np.moveaxis(inside, axis, 0), np.moveaxis(padding, axis, 0)
+            if flip:
+                one, other = one[::-1], other[::-1]
+            # Only padding that reaches the array's edge counts, so never a dark voxel of the lung.
+            outside = np.logical_and.accumulate(other, axis=0)
+            near = outside[:-gap] & one[gap:]
+            contact += float(near.any(axis=0).sum()) * area[axis]
     if contact > 2 * _CUT_MM2:
         edges.append("round field of view")
     if not edges:

@@ -17,7 +17,8 @@ class SegmentSettings:
     threads: of the network; 0 leaves the choice to OpenVINO.
     window_voxels: voxels (at 3 mm) that the network sees in one pass; larger bodies go through overlapping windows.
     liver_min_ml, liver_score_min, liver_right_min: what counts as a liver: volume, mean probability, and how far
-        its middle lies to the right of the body's, in half widths of the body.
+        its middle lies to the right of the body's, in half widths of the body; from liver_sure_ml the place
+        does not matter.
     edge_weight, edge_band_mm: weight of the HU histograms against the network's log-odds, and how far from the
         network's outline it may act. Source: trial on real scans, weights of 1.0 to 1.5 gained 0.01 to 0.02 Dice.
     lesion_score: probability that a place must reach to start a lesion; lesion_grow: probability that it grows to.
@@ -31,7 +32,8 @@ class SegmentSettings:
     window_voxels: int = 1_600_000
     liver_min_ml: float = 150.0
     liver_score_min: float = 0.9
-    liver_right_min: float = 0.0
+    liver_right_min: float = 0.05
+    liver_sure_ml: float = 600.0
     edge_weight: float = 1.2
     edge_band_mm: float = 5.0
     lesion_score: float = 0.4
