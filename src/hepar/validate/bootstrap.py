@@ -33,7 +33,8 @@ def of_sums(
     """A figure made from sums over cases, with the percentile interval of drawing patients.
 
     columns: (cases, k). figure: takes sums (..., k) and gives the figure (...), NaN where it has no value. patients:
-    who each case belongs to; None takes every case as a patient. One patient only: no interval.
+    who each case belongs to; None takes every case as a patient. One patient only, or every
+    draw the same (all or none found): no interval, since drawing cannot tell how far it may be from the truth.
     """
     table = np.asarray(columns, dtype=np.float64)
     if table.ndim != 2:
@@ -49,9 +50,9 @@ def of_sums(
             return Estimate(value)
         seen = np.concatenate([figure(block @ table) for block in draw_weights(table.shape[0], draws, seed)])
     seen = seen[np.isfinite(seen)]
-    if not seen.size:
+    low, high = np.quantile(seen, ((1 - level) / 2, (1 + level) / 2)) if seen.size else (value, value)
+    if low == high:
         return Estimate(value)
-    low, high = np.quantile(seen, ((1 - level) / 2, (1 + level) / 2))
     return Estimate(
         value, min(value, float(low)), max(value, float(high)), level, f"bootstrap of patients, {draws} draws"
     )
