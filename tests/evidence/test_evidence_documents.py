@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 import pytest
-from evidence.evidence_reference import OWN, expected, table_of
 from typer.testing import CliRunner
 
+from evidence.evidence_reference import OWN, expected, table_of
 from hepar.cli.evidence import app
 from hepar.errors import Fault, HeparError, Refused, WrongCall
 from hepar.evidence import compare, pool, write_comparison, write_results
@@ -57,7 +57,8 @@ def test_the_schema_catches_a_missing_part(k10):
 def test_z_intervals_are_the_reference_and_t_intervals_are_wider(k10):
     exact = expected("sim_k10")["exact_agq21"]
     z = pool(table_of("sim_k10"), interval="z").summary
-    assert [z.sensitivity.low, z.sensitivity.high] == pytest.approx([exact["sens"]["lo"], exact["sens"]["hi"]], abs=1e-5)
+    ends = [exact["sens"]["lo"], exact["sens"]["hi"]]
+    assert [z.sensitivity.low, z.sensitivity.high] == pytest.approx(ends, abs=1e-5)
     assert [z.auc.low, z.auc.high] == pytest.approx(exact["AUC"]["delta_logit_ci_recommended"], abs=1e-5)
     assert k10.summary.sensitivity.low < z.sensitivity.low
     assert "t(8)" in k10.summary.sensitivity.method

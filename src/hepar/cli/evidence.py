@@ -136,3 +136,32 @@ def _show_comparison(document: dict[str, Any]) -> None:
         print(f"  test of {name:<12} chi2 {test['chi2']:.2f}, df {test['df']}, p {test['p']:.4g}")
     for notice in document["notices"]:
         print(notice)
+
+
+@app.command("tables")
+def tables_command(
+    reported: Annotated[Path, typer.Argument(help="CSV of study and reported numbers: n_pos, sensitivity ...")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV to write; must not exist yet.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find the 2x2 tables behind reported numbers: all that fit, and why none does."""
+    from hepar.evidence.reconstruct import read_reported, reconstructed_csv, solutions_csv, solve
+
+    every = output.with_name(output.stem + ".solutions.csv")
+    for path in (output, every):
+        if path.is_dir() or (path.exists() and (not overwrite or path.resolve() == reported.resolve())):
+            raise WrongCall(f"{path} is there already; choose another -o, or replace it with --overwrite")
+    if not output.resolve().parent.is_dir():
+        raise WrongCall(f"there is no folder {output.parent}; make it first or choose another -o")
+    solutions = [solve(one) for one in read_reported(reported)]
+    try:
+        output.write_text(reconstructed_csv(solutions), encoding="utf-8")
+        every.write_text(solutions_csv(solutions), encoding="utf-8")
+    except OSError:
+        raise WrongCall(f"cannot write {output}; choose an -o in a folder that you may write to") from None
+    if not quiet:
+        for one in solutions:
+            count = len(one.tables)
+            said = one.why or ("1 table fits" if count == 1 else f"{count} tables fit; all stand in {every.name}")
+            print("; ".join([f"{one.study}: {said}", *one.notices]))

@@ -10,24 +10,38 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hepar.evidence.compare import Compared, compare
+    from hepar.evidence.compat import Compat, compat
     from hepar.evidence.deliver import write_comparison, write_results
+    from hepar.evidence.impute import Imputed, pool_imputed
     from hepar.evidence.pool import pool
+    from hepar.evidence.reconstruct import Reported, Solution, read_reported, solve
     from hepar.evidence.result import Result
     from hepar.evidence.table import Table, read_table
 
 _HOME = {
     "Compared": "compare",
+    "Compat": "compat",
+    "Imputed": "impute",
+    "Reported": "reconstruct",
     "Result": "result",
+    "Solution": "reconstruct",
     "Table": "table",
     "compare": "compare",
+    "compat": "compat",
     "pool": "pool",
+    "pool_imputed": "impute",
+    "read_reported": "reconstruct",
     "read_table": "table",
+    "solve": "reconstruct",
     "write_comparison": "deliver",
     "write_results": "deliver",
 }
 """Public name -> the module of this folder that holds it."""
 
-__all__ = ["Compared", "Result", "Table", "compare", "pool", "read_table", "write_comparison", "write_results"]
+__all__ = [
+    "Compared", "Compat", "Imputed", "Reported", "Result", "Solution", "Table", "compare", "compat", "pool",
+    "pool_imputed", "read_reported", "read_table", "solve", "write_comparison", "write_results",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -28,8 +28,8 @@ def pool_methods(result: Result) -> tuple[str, ...]:
     return (
         "Sensitivity and specificity were pooled jointly with the bivariate binomial random-effects model (Reitsma"
         " 2005; Chu and Cole 2006), fitted by maximum likelihood with the exact binomial likelihood and adaptive"
-        f" Gauss-Hermite quadrature ({model.quadrature_points} x {model.quadrature_points} points); no continuity correction"
-        f" was applied.{clustered} Standard errors come from the observed information. We report"
+        f" Gauss-Hermite quadrature ({model.quadrature_points} x {model.quadrature_points} points); no continuity"
+        f" correction was applied.{clustered} Standard errors come from the observed information. We report"
         f" {_INTERVAL[settings.interval]}.{draws}",
         "Likelihood ratios and the diagnostic odds ratio were derived from the summary point by the delta method; the"
         " summary ROC curve is that of the HSROC model (Rutter and Gatsonis 2001) by the identities of Harbord 2007,"
@@ -50,8 +50,9 @@ def compare_methods(compared: Compared) -> tuple[str, ...]:
     )  # fmt: skip
     return (
         f"Accuracy was compared between levels of {compared.covariate} by bivariate meta-regression with the exact"
-        f" binomial likelihood; {clustered}, and the between-study covariance was {compared.covariance} in all levels. The"
-        " joint likelihood-ratio test compares models with and without the covariate on both sides; the separate tests remove"
-        " it from sensitivity or from specificity alone. Contrasts carry Wald intervals by the delta method.",
+        f" binomial likelihood; {clustered}, and the between-study covariance was {compared.covariance} in all"
+        " levels. The joint likelihood-ratio test compares models with and without the covariate on both sides; the"
+        " separate tests remove it from sensitivity or from specificity alone. Contrasts carry Wald intervals"
+        " by the delta method.",
         f"Computed with hepar {used['hepar']} (numpy {used['numpy']}, scipy {used['scipy']}).",
     )
