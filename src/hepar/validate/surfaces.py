@@ -122,8 +122,8 @@ def surface_distances(pred: ArrayLike, ref: ArrayLike, spacing_mm: Sequence[floa
         empty = np.zeros(0)
         which = "" if areas_a.size == areas_b.size else "the prediction" if areas_b.size else "the reference"
         return SurfaceDistances(empty, areas_a, empty, areas_b, f"{which} is empty" if which else "")
-    tree_a = KDTree(points_a, balanced_tree=False, compact_nodes=False)
-    tree_b = KDTree(points_b, balanced_tree=False, compact_nodes=False)
+    tree_a = KDTree(points_a, leafsize=32, balanced_tree=False, compact_nodes=False)
+    tree_b = KDTree(points_b, leafsize=32, balanced_tree=False, compact_nodes=False)
     there, back = tree_b.query(points_a)[0], tree_a.query(points_b)[0]
     first, second = np.argsort(there, kind="stable"), np.argsort(back, kind="stable")
     return SurfaceDistances(there[first], areas_a[first], back[second], areas_b[second])
