@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hepar.evidence.bayes import Bayes, Priors, bayes
     from hepar.evidence.compare import Compared, compare
     from hepar.evidence.compat import Compat, compat
     from hepar.evidence.deliver import write_comparison, write_results
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from hepar.evidence.table import Table, read_table
 
 _HOME = {
+    "Bayes": "bayes",
+    "Priors": "bayes",
+    "bayes": "bayes",
     "Compared": "compare",
     "Compat": "compat",
     "Imputed": "impute",
@@ -39,8 +43,8 @@ _HOME = {
 """Public name -> the module of this folder that holds it."""
 
 __all__ = [
-    "Compared", "Compat", "Imputed", "Reported", "Result", "Solution", "Table", "compare", "compat", "pool",
-    "pool_imputed", "read_reported", "read_table", "solve", "write_comparison", "write_results",
+    "Bayes", "Compared", "Compat", "Imputed", "Priors", "Reported", "Result", "Solution", "Table", "bayes", "compare",
+    "compat", "pool", "pool_imputed", "read_reported", "read_table", "solve", "write_comparison", "write_results",
 ]  # fmt: skip
 
 

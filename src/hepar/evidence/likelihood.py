@@ -138,6 +138,26 @@ def evaluate(problem: Problem, theta: Array, nodes: int, start: Array | None = N
     return Value(float(loglik.sum()) + problem.constant, gradient, hessian, scores, effect, mode)
 
 
+def log_likelihood(problem: Problem, theta: Array, nodes: int) -> float:
+    """The value of `evaluate` alone, a few times faster; for tables that are each their own study, one covariance."""
+    fixed1, fixed2 = np.full(len(problem.x1), theta[0]), np.full(len(problem.x1), theta[1])
+    l11, l21, l22 = (np.full(len(problem.x1), value) for value in theta[2:5])
+    mode = _modes(problem, fixed1, fixed2, l11, l21, l22, None)
+    h11, h12, h22 = _precision(problem, fixed1, fixed2, l11, l21, l22, mode)
+    m11 = np.sqrt(h11)
+    m21 = h12 / m11
+    m22 = np.sqrt(h22 - m21**2)
+    a, b, log_weight = _grid(nodes)
+    z2 = mode[:, 1:] + np.sqrt(2) * b / m22[:, None]
+    z1 = mode[:, :1] + np.sqrt(2) * (a - b * (m21 / m22)[:, None]) / m11[:, None]
+    value1, _, _ = _binomial(theta[0] + theta[2] * z1, problem.x1, problem.n1)
+    value2, _, _ = _binomial(theta[1] + theta[3] * z1 + theta[4] * z2, problem.x2, problem.n2)
+    joint = value1 + value2 - (z1**2 + z2**2) / 2 + log_weight
+    top = joint.max(axis=1, keepdims=True)
+    inside = (top + np.log(np.exp(joint - top).sum(axis=1, keepdims=True)))[:, 0]
+    return float((inside - np.log(m11 * m22) - np.log(np.pi)).sum()) + problem.constant
+
+
 def _complete_information(
     problem: Problem, weight: Array, z1: Array, z2: Array, w1: Array, w2: Array, t: slice | Index
 ) -> Array:

@@ -1,0 +1,49 @@
+"""The posterior against JAGS (four chains of 25,000 draws; priors in the stored file)."""
+
+import numpy as np
+import pytest
+
+from evidence.evidence_reference import fitted, shared_json, table_of
+from hepar.errors import WrongCall
+from hepar.evidence.bayes import Priors, bayes
+from hepar.evidence.likelihood import evaluate, log_likelihood
+
+NAMES = {
+    "mu1": "mu[1]", "mu2": "mu[2]", "sd1": "sd[1]", "sd2": "sd[2]", "rho": "rho", "sensitivity": "sens",
+    "specificity": "spec", "lr_positive": "LRpos", "lr_negative": "LRneg", "dor": "DOR",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["telomerase", "auditc", "kertai"])
+def test_posterior_meets_jags(name):
+    """Means and medians within a tenth of a posterior standard deviation, where JAGS' own error is 0.01 to 0.02."""
+    stored, found = shared_json("bayes_expected.json")[name], bayes(table_of(name))
+    assert found.effective > 600
+    for own, theirs in NAMES.items():
+        jags, mine = stored[theirs], found.quantities[own]
+        assert abs(mine.mean - jags["mean"]) < 0.12 * jags["sd"], own
+        assert abs(mine.interval.estimate - jags["q"][1]) < 0.1 * jags["sd"], own
+        if own != "dor":
+            # the ratio's upper tail is too heavy for its ends to be compared closely
+            assert abs(mine.interval.low - jags["q"][0]) < 0.4 * jags["sd"], own
+            assert abs(mine.interval.high - jags["q"][2]) < 0.4 * jags["sd"], own
+
+
+def test_the_same_seed_gives_the_same_posterior_and_a_tight_prior_wins():
+    table = table_of("sim_k5")
+    one, two = (bayes(table, draws=300, seed=4) for _ in range(2))
+    assert one == two
+    tight = bayes(table, priors=Priors(mean_sd=0.01), draws=600)
+    assert tight.quantities["mu1"].mean == pytest.approx(0.0, abs=0.02)
+
+
+def test_the_fast_likelihood_is_the_full_one():
+    problem, theta = fitted("sim_k20").problem, np.array([1.2, 0.9, 0.5, -0.4, 0.6])
+    assert log_likelihood(problem, theta, 9) == pytest.approx(evaluate(problem, theta, 9).loglik, abs=1e-9)
+
+
+def test_empty_priors_and_few_draws_are_wrong_calls():
+    with pytest.raises(WrongCall):
+        Priors(sd_low=2.0, sd_high=1.0)
+    with pytest.raises(WrongCall):
+        bayes(table_of("sim_k5"), draws=10)
