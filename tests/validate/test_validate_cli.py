@@ -210,3 +210,12 @@ def test_labels_that_were_not_declared_are_refused(outlines):
     with pytest.raises(WrongCall, match=r"the labels \[2\], which were not declared"):
         masks(folder / "pred", folder / "ref", folder / "out", structure=["liver=1"], lesions="", quiet=True)
     assert not (folder / "out").exists()
+
+
+def test_sites_are_pooled_and_left_out_in_turn(table, tmp_path):
+    scores(table, tmp_path / "out", site="sex", quiet=True)
+    made = results_of(tmp_path / "out")
+    pooled = measure(made, "AUC", "mean over sex, random effects")
+    ends = sorted(measure(made, "AUC", group)["estimate"] for group in "FM")
+    assert ends[0] <= pooled["estimate"] <= ends[1]
+    assert measure(made, "AUC", "all but F")["estimate"] == measure(made, "AUC", "M")["estimate"]

@@ -79,8 +79,8 @@ def place(
     sentence = f"Against {pooled.n_tables} published validation sets ({pooled.subgroup}): {'; '.join(words)}."
     doubts = []
     if not exact:
-        doubts.append(f"the table has no row for {modality} with {validation} validation, so internal and external sets "
-                      "are mixed in what it is held against")  # fmt: skip
+        doubts.append(f"the table has no row for {modality} with {validation} validation, so internal and external "
+                      "sets are mixed in what it is held against")  # fmt: skip
     if pooled.n_tables < FEW_TABLES:
         doubts.append(f"only {pooled.n_tables} sets were pooled")
     if validation == "internal":

@@ -17,6 +17,7 @@ from hepar.validate.inputs import Bools, Floats
 from hepar.validate.proportion import proportion
 from hepar.validate.results import Chart, Results, series
 from hepar.validate.roc import average_precision, precision_recall_curve, roc_curve
+from hepar.validate.sites import leave_one_site_out, pooled_auc
 from hepar.validate.thresholds import at_threshold, choose_threshold
 from hepar.validate.utility import net_benefit
 
@@ -143,7 +144,27 @@ def judge_scores(columns: Mapping[str, Sequence[str]], settings: ScoreSettings) 
     named = [name for name in (settings.split, settings.site, *settings.by) if name]
     for name in dict.fromkeys(named):
         _by(name, judged, results, threshold, risk)
+    if settings.site:
+        _over_sites(settings.site, judged, results)
     return results
+
+
+def _over_sites(name: str, table: ScoreTable, results: Results) -> None:
+    """AUC pooled over sites with the range for a new one, and without each site in turn."""
+    sites, section, n = table.columns[name].astype(str), f"By {name}", table.score.size
+    try:
+        found, out = pooled_auc(table.positive, table.score, sites, smallest=SMALLEST_GROUP)
+    except WrongCall:
+        results.notes.append(f"Fewer than two values of {name} have {SMALLEST_GROUP} cases of each class: no pooling.")
+        return
+    results.add(section, f"mean over {name}, random effects", "AUC", found.mean, n)
+    if found.prediction is not None and found.mean.estimate is not None:
+        low, high = found.prediction
+        expected = Estimate(found.mean.estimate, low, high, 0.95, "prediction interval")
+        results.add(section, f"expected at a new {name}", "AUC", expected, n)
+    results.notes += [f"Left out of the pooling over {name}: {reason}." for reason in out]
+    for one, value in leave_one_site_out(table.positive, table.score, sites).items():
+        results.add(section, f"all but {one}", "AUC", value, int((sites != one).sum()))
 
 
 def _warn(table: ScoreTable, settings: ScoreSettings, results: Results) -> None:
