@@ -205,6 +205,13 @@ def test_another_grid_is_refused_with_both_or_resampled_when_asked(outlines):
     assert any("1 predictions lay on another grid" in text for text in results_of(folder / "out")["notes"])
 
 
+def test_one_name_in_two_formats_is_refused(outlines):
+    folder, ref, affine = outlines
+    save(folder / "pred", "one.nii", ref, affine)
+    with pytest.raises(Refused, match="one name both as"):
+        masks(folder / "pred", folder / "ref", folder / "out", quiet=True)
+
+
 def test_labels_that_were_not_declared_are_refused(outlines):
     folder, _, _ = outlines
     with pytest.raises(WrongCall, match=r"the labels \[2\], which were not declared"):

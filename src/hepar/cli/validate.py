@@ -166,7 +166,12 @@ def _pairs(pred: Path, ref: Path, allow_missing: bool, results: Results) -> list
     for folder, what in ((pred, "predictions"), (ref, "references")):
         if not folder.is_dir():
             raise WrongCall(f"{folder} is no folder; give the folder of the {what}")
-        files = {path.name.removesuffix(".gz").removesuffix(".nii"): path for path in sorted(folder.glob("*.nii*"))}
+        paths = sorted([*folder.glob("*.nii"), *folder.glob("*.nii.gz")])
+        files = {path.name.removesuffix(".gz").removesuffix(".nii"): path for path in paths}
+        if len(files) < len(paths):
+            raise Refused(
+                f"the {what} hold one name both as .nii and as .nii.gz; needed: one file per case; remove one"
+            )
         if not files:
             raise WrongCall(f"{folder} holds no NIfTI file (.nii, .nii.gz); give the folder of the {what}")
         found.append(files)
