@@ -5,8 +5,8 @@ import pytest
 
 from evidence.evidence_reference import fitted, shared_json, table_of
 from hepar.errors import WrongCall
-from hepar.evidence.bayes import Priors, bayes
 from hepar.evidence.likelihood import evaluate, log_likelihood
+from hepar.evidence.posterior import Priors, bayes
 
 NAMES = {
     "mu1": "mu[1]", "mu2": "mu[2]", "sd1": "sd[1]", "sd2": "sd[2]", "rho": "rho", "sensitivity": "sens",

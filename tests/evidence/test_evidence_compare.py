@@ -7,7 +7,7 @@ import pytest
 
 from evidence.evidence_reference import shared_json, shared_table, table_of
 from hepar.errors import WrongCall
-from hepar.evidence.compare import compare
+from hepar.evidence.comparison import compare
 from hepar.evidence.fit import fit
 from hepar.evidence.likelihood import bivariate
 from hepar.evidence.table import Table

@@ -4,7 +4,7 @@ import pytest
 
 from evidence.evidence_reference import ALL, expected, fitted, table_of
 from hepar.errors import WrongCall
-from hepar.evidence.compat import compat
+from hepar.evidence.compatibility import compat
 
 MADA_WITHOUT_VARIANCE = {"sim_sparse12"}
 """mada's standard deviations are below 1e-4 there, so that its correlation and its curve are chance."""

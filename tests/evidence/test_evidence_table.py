@@ -5,7 +5,7 @@ import pytest
 
 from evidence.evidence_reference import table_of
 from hepar.errors import Refused, WrongCall
-from hepar.evidence.pool import pool
+from hepar.evidence.pooling import pool
 from hepar.evidence.table import check_poolable, parse_table, read_table
 
 HEAD = "study,TP,FP,FN,TN\n"

@@ -9,30 +9,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hepar.evidence.bayes import Bayes, Priors, bayes
-    from hepar.evidence.compare import Compared, compare
-    from hepar.evidence.compat import Compat, compat
+    from hepar.evidence.comparison import Compared, compare
+    from hepar.evidence.compatibility import Compat, compat
     from hepar.evidence.deliver import write_comparison, write_results
     from hepar.evidence.impute import Imputed, pool_imputed
-    from hepar.evidence.pool import pool
+    from hepar.evidence.pooling import pool
+    from hepar.evidence.posterior import Bayes, Priors, bayes
     from hepar.evidence.reconstruct import Reported, Solution, read_reported, solve
     from hepar.evidence.result import Result
     from hepar.evidence.table import Table, read_table
 
 _HOME = {
-    "Bayes": "bayes",
-    "Priors": "bayes",
-    "bayes": "bayes",
-    "Compared": "compare",
-    "Compat": "compat",
+    "Bayes": "posterior",
+    "Priors": "posterior",
+    "bayes": "posterior",
+    "Compared": "comparison",
+    "Compat": "compatibility",
     "Imputed": "impute",
     "Reported": "reconstruct",
     "Result": "result",
     "Solution": "reconstruct",
     "Table": "table",
-    "compare": "compare",
-    "compat": "compat",
-    "pool": "pool",
+    "compare": "comparison",
+    "compat": "compatibility",
+    "pool": "pooling",
     "pool_imputed": "impute",
     "read_reported": "reconstruct",
     "read_table": "table",
@@ -51,7 +51,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    # a verb and its module share a name; the verb is what the folder exports
-    globals()[name] = value
-    return value
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hepar.evidence.compare import Compared
+from hepar.evidence.comparison import Compared
 from hepar.evidence.document import comparison_document, results_document, write_json
 from hepar.evidence.result import Result
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import hepar
 from hepar.errors import Fault
-from hepar.evidence.compare import Compared
+from hepar.evidence.comparison import Compared
 from hepar.evidence.result import Result
 from hepar.record.provenance import DISCLAIMER
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hepar.evidence.compare import Compared
+from hepar.evidence.comparison import Compared
 from hepar.evidence.document import versions
 from hepar.evidence.result import Result
 

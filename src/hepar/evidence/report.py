@@ -8,7 +8,7 @@ import io
 from collections.abc import Mapping
 from html import escape
 
-from hepar.evidence.compare import Compared
+from hepar.evidence.comparison import Compared
 from hepar.evidence.figures.draw import Drawing
 from hepar.evidence.figures.forest import exact_interval
 from hepar.evidence.methods import compare_methods, pool_methods

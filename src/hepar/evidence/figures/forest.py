@@ -64,6 +64,7 @@ def _side(
     ax: Any, words: Any, x: Counts, n: Counts, pooled: Estimate, prediction: Estimate, right: float, rows: int
 ) -> None:
     ax.set_ylim(rows - 0.5, -0.5)
+    ax.patch.set_visible(False)
     ax.set_xlim(-0.02, 1.02)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
