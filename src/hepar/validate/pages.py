@@ -155,7 +155,7 @@ COLOUR_NAMES = ("blue-green", "orange", "violet", "green", "red", "grey")
 def _range(values: Any) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     if low >= 0.0 and high <= 1.0:
-        return 0.0, 1.0
+        return 0.0, 1.0 if high > 0.5 or high <= 0.0 else high
     room = 0.05 * (high - low) or 1.0
     return low - room, high + room
 
