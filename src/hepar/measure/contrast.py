@@ -15,6 +15,8 @@ from hepar.record import PADDING_HU, Estimate, Organ, OrganMap, Volume
 
 _ENOUGH = 30
 """Voxels below which an organ's core is not used alone, and nothing is judged."""
+_MIXED_HU, _MIXED_NOISE = 25.0, 1.8
+"""Spread of the portal vein's voxels above which it is a mixture: in HU, and in spreads of the liver."""
 _MOST = 20_000
 
 
@@ -72,11 +74,12 @@ def organ_enhancement(volume: Volume, organs: OrganMap) -> OrganHu:
     def value(*classes: Organ, percentile: float = 50.0) -> OrganValue:
         return _value(volume, organs, np.isin(organs.labels, classes), percentile, classes[0])
 
+    liver = value(Organ.LIVER)
     return OrganHu(
         aorta=value(Organ.AORTA),
-        portal_vein=value(Organ.PORTAL_VEIN),
+        portal_vein=_unmixed(value(Organ.PORTAL_VEIN), liver),
         vena_cava=value(Organ.VENA_CAVA),
-        liver=value(Organ.LIVER),
+        liver=liver,
         spleen=value(Organ.SPLEEN),
         kidney=value(Organ.KIDNEY),
         kidney_cortex=value(Organ.KIDNEY, percentile=80.0),
@@ -104,6 +107,21 @@ def _value(volume: Volume, organs: OrganMap, mask: NDArray[np.bool_], percentile
         )
         return OrganValue(Estimate.cannot_tell(reason), spread, int(values.size))
     return OrganValue(Estimate(float(np.percentile(values, percentile))), spread, int(values.size))
+
+
+def _unmixed(vein: OrganValue, liver: OrganValue) -> OrganValue:
+    """The portal vein, unless its voxels spread far more than the liver's, which carry the same noise.
+
+    The vein is one pool of blood; an outline that takes in fat, bowel or parenchyma beside it is not.
+    """
+    most = max(_MIXED_HU, _MIXED_NOISE * liver.spread_hu)
+    if vein.median_hu.estimate is None or vein.spread_hu <= most:
+        return vein
+    reason = (
+        f"the outlined portal vein is a mixture: its voxels spread by {vein.spread_hu:.0f} HU, at most {most:.0f} HU"
+        " fit one pool of blood"
+    )
+    return OrganValue(Estimate.cannot_tell(reason), vein.spread_hu, vein.voxels)
 
 
 def _looked_up(volume: Volume, organs: OrganMap, index: NDArray[np.intp]) -> NDArray[np.float64]:
