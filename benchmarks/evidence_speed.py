@@ -17,7 +17,7 @@ from hepar.evidence.deliver import write_results
 from hepar.evidence.fit import fit
 from hepar.evidence.intervals import bootstrap
 from hepar.evidence.likelihood import bivariate
-from hepar.evidence.pool import pool
+from hepar.evidence.pooling import pool
 from hepar.evidence.table import read_table
 
 SIMULATED = Path(__file__).resolve().parents[1] / "tests" / "evidence" / "reference" / "simulated" / "sim_mvi68.csv"
