@@ -36,8 +36,8 @@ class SegmentSettings:
     liver_sure_ml: float = 600.0
     edge_weight: float = 1.2
     edge_band_mm: float = 5.0
-    lesion_score: float = 0.4
-    lesion_grow: float = 0.25
+    lesion_score: float = 0.2
+    lesion_grow: float = 0.12
     lesion_min_ml: float = 0.065
     lesion_min_confidence: float = 0.3
     split_neck: float = 0.72
