@@ -29,7 +29,6 @@ from hepar.record import (
 from hepar.segment import Engine
 from hepar.settings import Settings
 
-
 BASE_BYTES = 900 * 2**20
 """Libraries, network and its work on the 3 mm grid."""
 WORK_BYTES_PER_VOXEL = 12

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 import hepar
+from hepar.cli import evidence, validate
 from hepar.errors import HeparError
 
 app = typer.Typer(
@@ -94,6 +95,10 @@ def doctor(as_json: Json = False) -> None:
     from hepar.cli.doctor import doctor_command
 
     doctor_command(as_json=as_json)
+
+
+app.add_typer(validate.app)
+app.add_typer(evidence.app)
 
 
 def _version(value: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Notice:
-    """code: short, stable, for programs (`slices_uneven`). text: one or two sentences for a person, without identity."""
+    """code: short, stable, for programs (`slices_uneven`). text: a sentence or two for a person, without identity."""
 
     code: str
     text: str
