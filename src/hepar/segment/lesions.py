@@ -164,12 +164,13 @@ def _outline(
     mask = mask & allowed
     mask = ndimage.binary_fill_holes(mask)
     labels, count = split_touching(mask, grid.spacing_mm, neck=settings.split_neck, min_ml=settings.lesion_min_ml)
+    chance = onto_native(scores.highest[box3], place3, grid), onto_native(scores.mean[box3], place3, grid)
     pieces = []
     for number, at in enumerate(ndimage.find_objects(labels, max_label=count), 1):
         one = labels[at] == number
         if float(one.sum()) * grid.voxel_volume_ml < settings.lesion_min_ml:
             continue
-        features = _features(labels == number, shell, scores, (place3, box3), calmed, native_liver[box], grid)
+        features = _features(labels == number, shell, chance, calmed, native_liver[box], grid)
         # A splinter that only the grey values found is not a lesion of its own.
         if features.peak < settings.lesion_score:
             continue
@@ -199,18 +200,14 @@ def _shift(at: tuple[slice, ...], box: Box) -> Box:
 def _features(
     lesion: NDArray[np.bool_],
     shell: NDArray[np.bool_],
-    scores: Scores,
-    candidate_box: tuple[Geometry, Box],
+    chance: tuple[NDArray[np.float32], NDArray[np.float32]],
     phases: Sequence[NDArray[np.int16]],
     liver: NDArray[np.bool_],
     grid: Geometry,
 ) -> Features:
-    """What the confidence is worked out from; phases: calmed HU, the reference first."""
+    """What the confidence is worked out from; chance: 255 x P(lesion), highest and mean; phases: calmed HU."""
     from scipy import ndimage
 
-    place, box = candidate_box
-    highest = onto_native(scores.highest[box], place, grid)[lesion] / 255
-    mean = onto_native(scores.mean[box], place, grid)[lesion] / 255
     separations = [_separation(hu, lesion, shell) for hu in phases]
     depth, _ = depth_mm(lesion, grid.spacing_mm)
     inside_mm = 2 * max(grid.spacing_mm[1], 1.0)
@@ -223,9 +220,9 @@ def _features(
     volume_ml = float(lesion.sum()) * grid.voxel_volume_ml
     ball_mm = (volume_ml * 1000 * 3 / 4 / np.pi) ** (1 / 3)
     return Features(
-        score=float(highest.mean()),
-        peak=float(highest.max()),
-        agreement=float(mean.mean()),
+        score=float(chance[0][lesion].mean()) / 255,
+        peak=float(chance[0][lesion].max()) / 255,
+        agreement=float(chance[1][lesion].mean()) / 255,
         volume_ml=volume_ml,
         separation=max((abs(s) for s in separations), default=0.0),
         reference_separation=separations[0],
