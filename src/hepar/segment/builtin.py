@@ -12,7 +12,7 @@ from hepar.errors import Refused
 from hepar.record import NOT_COVERED_HU, PADDING_HU, AlignedPhase, Anatomy, Organ, OrganMap, Volume
 from hepar.segment.engine import Progress, silent
 from hepar.segment.grid import model_geometry, onto_model
-from hepar.segment.lesions import Scores, outline_lesions
+from hepar.segment.lesions import outline_lesions
 from hepar.segment.liver import cut_notice, find_liver, liver_parts, outline_liver
 from hepar.segment.network import Network
 from hepar.segment.place import native_box
@@ -62,9 +62,9 @@ class Builtin:
         native = outline_liver(reference, organs, liver, self.settings)
         progress(0.4)
         used = [phase for phase in others if phase.accepted]
-        scores = self.lesion_scores(reference, organs, liver, used)
+        score = self.lesion_score(reference, organs, liver, used)
         progress(0.6)
-        lesions = outline_lesions(reference, organs, scores, liver, native, used, self.settings)
+        lesions = outline_lesions(reference, organs, score, liver, native, used, self.settings)
         native |= lesions.labels > 0
         progress(0.9)
         vessels = outline_vessels(reference, organs, native, lesions.labels)
@@ -78,24 +78,20 @@ class Builtin:
             notices=cut_notice(reference, native),
         )
 
-    def lesion_scores(
+    def lesion_score(
         self, reference: Volume, organs: OrganMap, liver: NDArray[np.bool_], others: Sequence[AlignedPhase]
-    ) -> Scores:
-        """P(lesion) of the reference and of every other phase on it, inside what each phase takes for liver.
+    ) -> NDArray[np.uint8]:
+        """255 x P(lesion), the highest of the reference and every other phase on it (each inside its own liver).
 
-        liver: on the model's grid. The other phases are looked at in a box around it.
+        liver: on the model's grid. The other phases are looked at in a box around it. The highest, because a carcinoma
+        may show in one phase only; what that lets through is sorted out by the confidence.
         """
         highest = organs.lesion_score.copy()
         box = native_box(liver, organs.geometry, organs.geometry, _CONTEXT_MM)
         place = organs.geometry.crop(box)
-        total = highest[box].astype(np.uint16)
         for phase in others:
             hu = np.where(phase.hu == NOT_COVERED_HU, PADDING_HU, phase.hu).astype(np.int16)
             part = Volume(hu, reference.geometry.crop(phase.box), reference.modality)
             labels, lesion, _ = self._network.probabilities(onto_model(part, place))
-            seen = np.where(np.isin(labels, _LIVER), lesion, 0).astype(np.uint8)
-            highest[box] = np.maximum(highest[box], seen)
-            total += seen
-        mean = organs.lesion_score.copy()
-        mean[box] = total // (1 + len(others))
-        return Scores(highest, mean)
+            highest[box] = np.maximum(highest[box], np.where(np.isin(labels, _LIVER), lesion, 0))
+        return highest

@@ -27,8 +27,8 @@ import numpy as np
 class Features:
     """What one candidate lesion looks like.
 
-    score, peak: mean and highest probability of the network inside, in the phase where it is highest. agreement: mean
-        over all phases. volume_ml: on the native grid.
+    score, peak: mean and highest probability of the network inside, in the phase where it is highest.
+    volume_ml: on the native grid.
     separation: median difference to the liver around it in spreads of that liver, in the phase where it is largest,
         without sign. reference_separation: the same in the reference phase with its sign (dark is negative).
     roundness: radius of the largest inscribed ball against the ball of the same volume, 0 to 1.
@@ -37,7 +37,6 @@ class Features:
 
     score: float
     peak: float
-    agreement: float
     volume_ml: float
     separation: float
     reference_separation: float

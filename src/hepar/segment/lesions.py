@@ -30,14 +30,6 @@ _CLEFT_VOXELS = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
-    """255 x P(lesion) on the model's grid: the highest of all phases, and their mean."""
-
-    highest: NDArray[np.uint8]
-    mean: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
 class Lesions:
     """labels: uint16 on the native grid, ids 1, 2, ... by falling volume. features, confidence: in order of id."""
 
@@ -88,40 +80,65 @@ def candidates(
 def outline_lesions(
     volume: Volume,
     organs: OrganMap,
-    scores: Scores,
+    score: NDArray[np.uint8],
     liver: NDArray[np.bool_],
     native_liver: NDArray[np.bool_],
     others: Sequence[AlignedPhase],
     settings: SegmentSettings,
 ) -> Lesions:
-    """Every lesion on the native grid. scores and liver: on the model's grid."""
-    labels, count = candidates(scores.highest, liver, settings)
+    """Every lesion on the native grid. score: the highest of all phases; score and liver: on the model's grid."""
+    labels, count = candidates(score, liver, settings)
     pieces: list[_Piece] = []
     for number in range(1, count + 1):
-        pieces += _outline(labels == number, volume, organs, scores, labels, native_liver, others, settings)
+        pieces += _outline(labels == number, volume, organs, score, labels, native_liver, others, settings)
     rated = [(piece, confidence(piece.features)) for piece in pieces]
-    kept = [(p, c) for p, c in rated if c >= settings.lesion_min_confidence]
-    kept.sort(key=lambda item: (-item[0].mask.sum(), *(s.start for s in item[0].box)))
-    taken = np.zeros(volume.array.shape, np.bool_)
-    found: list[tuple[NDArray[np.bool_], _Piece, float]] = []
-    for piece, sure in kept:
-        free = piece.mask & ~taken[piece.box]
-        # Two candidates may claim the same voxels; the larger one has them, and what is left must still be a lesion.
-        if free.sum() >= 0.5 * piece.mask.sum():
-            found.append((free, piece, sure))
-            taken[piece.box] |= free
-    found.sort(key=lambda item: -int(item[0].sum()))
-    out = np.zeros(volume.array.shape, np.uint16)
-    for number, (mask, piece, _) in enumerate(found, 1):
-        out[piece.box][mask] = number
-    return Lesions(out, tuple(piece.features for _, piece, _ in found), tuple(sure for _, _, sure in found))
+    return _joined([(p, c) for p, c in rated if c >= settings.lesion_min_confidence], volume.geometry, settings)
+
+
+def _joined(kept: list[tuple[_Piece, float]], geometry: Geometry, settings: SegmentSettings) -> Lesions:
+    """One id for each connected region, divided only where its shape has a neck, whatever candidate found it.
+
+    A lesion has the features and the confidence of the piece that holds most of it.
+    """
+    out = np.zeros(geometry.shape, np.uint16)
+    if not kept:
+        return Lesions(out, (), ())
+    starts = [min(piece.box[axis].start for piece, _ in kept) for axis in range(3)]
+    stops = [max(piece.box[axis].stop for piece, _ in kept) for axis in range(3)]
+    whole = (slice(starts[0], stops[0]), slice(starts[1], stops[1]), slice(starts[2], stops[2]))
+    owner = out[whole]
+    for number, (piece, _) in sorted(enumerate(kept, 1), key=lambda item: int(item[1][0].mask.sum())):
+        owner[tuple(slice(b.start - o, b.stop - o) for b, o in zip(piece.box, starts, strict=True))][piece.mask] = (
+            number
+        )
+    labels, count = split_touching(
+        owner > 0, geometry.spacing_mm, neck=settings.split_neck, min_ml=settings.lesion_min_ml
+    )
+    found: list[tuple[int, int, int]] = []
+    for number, at in enumerate(_boxes(labels, count), 1):
+        here = labels[at] == number
+        size = int(here.sum())
+        if size * geometry.voxel_volume_ml >= settings.lesion_min_ml:
+            found.append((-size, number, int(np.bincount(owner[at][here]).argmax()) - 1))
+    found.sort()
+    lookup = np.zeros(count + 1, np.uint16)
+    lookup[[number for _, number, _ in found]] = np.arange(1, len(found) + 1)
+    owner[...] = lookup[labels]
+    return Lesions(out, tuple(kept[k][0].features for *_, k in found), tuple(kept[k][1] for *_, k in found))
+
+
+def _boxes(labels: NDArray[np.uint16], count: int) -> list[tuple[slice, ...]]:
+    from scipy import ndimage
+
+    boxes: list[tuple[slice, ...]] = ndimage.find_objects(labels, max_label=count)
+    return boxes
 
 
 def _outline(
     candidate: NDArray[np.bool_],
     volume: Volume,
     organs: OrganMap,
-    scores: Scores,
+    score: NDArray[np.uint8],
     all_candidates: NDArray[np.int32],
     native_liver: NDArray[np.bool_],
     others: Sequence[AlignedPhase],
@@ -136,7 +153,7 @@ def _outline(
     part = candidate[box3]
     box = native_box(candidate, coarse, volume.geometry, _MARGIN_MM)
     grid = volume.geometry.crop(box)
-    logit = np.where(ndimage.binary_dilation(part), SCORE_LOGIT[scores.highest[box3]], _OUTSIDE)
+    logit = np.where(ndimage.binary_dilation(part), SCORE_LOGIT[score[box3]], _OUTSIDE)
     logit[part] = np.maximum(logit[part], 0.0)
     field = onto_native(np.clip(logit, _OUTSIDE, -_OUTSIDE), place3, grid)
     near = onto_native(signed_distance_mm(part, coarse.spacing_mm[0], _MARGIN_MM), place3, grid)
@@ -164,9 +181,9 @@ def _outline(
     mask = mask & allowed
     mask = ndimage.binary_fill_holes(mask)
     labels, count = split_touching(mask, grid.spacing_mm, neck=settings.split_neck, min_ml=settings.lesion_min_ml)
-    chance = onto_native(scores.highest[box3], place3, grid), onto_native(scores.mean[box3], place3, grid)
+    chance = onto_native(score[box3], place3, grid)
     pieces = []
-    for number, at in enumerate(ndimage.find_objects(labels, max_label=count), 1):
+    for number, at in enumerate(_boxes(labels, count), 1):
         one = labels[at] == number
         if float(one.sum()) * grid.voxel_volume_ml < settings.lesion_min_ml:
             continue
@@ -200,12 +217,12 @@ def _shift(at: tuple[slice, ...], box: Box) -> Box:
 def _features(
     lesion: NDArray[np.bool_],
     shell: NDArray[np.bool_],
-    chance: tuple[NDArray[np.float32], NDArray[np.float32]],
+    chance: NDArray[np.float32],
     phases: Sequence[NDArray[np.int16]],
     liver: NDArray[np.bool_],
     grid: Geometry,
 ) -> Features:
-    """What the confidence is worked out from; chance: 255 x P(lesion), highest and mean; phases: calmed HU."""
+    """What the confidence is worked out from; chance: 255 x P(lesion); phases: calmed HU."""
     from scipy import ndimage
 
     separations = [_separation(hu, lesion, shell) for hu in phases]
@@ -220,9 +237,8 @@ def _features(
     volume_ml = float(lesion.sum()) * grid.voxel_volume_ml
     ball_mm = (volume_ml * 1000 * 3 / 4 / np.pi) ** (1 / 3)
     return Features(
-        score=float(chance[0][lesion].mean()) / 255,
-        peak=float(chance[0][lesion].max()) / 255,
-        agreement=float(chance[1][lesion].mean()) / 255,
+        score=float(chance[lesion].mean()) / 255,
+        peak=float(chance[lesion].max()) / 255,
         volume_ml=volume_ml,
         separation=max((abs(s) for s in separations), default=0.0),
         reference_separation=separations[0],
