@@ -1,6 +1,6 @@
 """How well and how fast phases are put onto the reference, beside plain SimpleITK in the same run.
 
-    OMP_NUM_THREADS=1 python benchmarks/register.py            (some minutes; SEED and SHIFTS_MM below)
+    OMP_NUM_THREADS=1 python benchmarks/register.py            (a quarter of an hour, nearly all of it the peer)
 
 A simulated patient breathes; the livers are outlined with an error like a network's. Error: distance between the true
 liver surface of the moving phase and where the transform puts points of the true reference surface. Time: processor
