@@ -25,6 +25,8 @@ _PRIOR = 0.5
 _FREE_MM = 3.0
 _ROUNDS = 2
 _FAT_HU = -10
+_CAPSULE_MM = 1.5
+_CAPSULE_HU = 5.0
 _LARGE_VOXELS = 300
 _CLEFT_VOXELS = 3
 
@@ -45,36 +47,63 @@ class _Piece:
     features: Features
 
 
-def candidates(
-    score: NDArray[np.uint8], liver: NDArray[np.bool_], settings: SegmentSettings
-) -> tuple[NDArray[np.int32], int]:
-    """Labels 1..n of places that reach lesion_score somewhere, grown to lesion_grow, holes filled, near the liver.
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """reach, core: int32 labels 1..count on the model's grid; a core lies in the reach of the same number."""
 
-    Clefts of up to 18 mm in and beside a part of 8 ml or more are closed: a large tumour with dead or calcified parts
-    is one. What this joins wrongly is divided again where the shape has a neck.
+    reach: NDArray[np.int32]
+    core: NDArray[np.int32]
+    count: int
+
+
+def candidates(score: NDArray[np.uint8], liver: NDArray[np.bool_], settings: SegmentSettings) -> Candidates:
+    """Places near the liver that reach lesion_score somewhere.
+
+    A core holds what is likely (half of the highest score of its surroundings, at most P = 0.5), its reach what is
+    nearest to it down to lesion_grow: the reach says how far a lesion may go, the core what it looks like. Clefts of up
+    to 18 mm in and beside a core of 8 ml or more are closed: a large tumour with dead or calcified parts is one. What
+    that joins or parts wrongly is put right by the shape on the native grid.
     """
     from scipy import ndimage
 
-    reach = ndimage.binary_dilation(liver)
-    wide = (score >= 255 * settings.lesion_grow) & reach
-    parts, count = ndimage.label(wide)
-    large = np.flatnonzero(np.bincount(parts.ravel(), minlength=count + 1)[1:] >= _LARGE_VOXELS) + 1
-    if len(large):
-        distance = ndimage.distance_transform_edt(~np.isin(parts, large))
-        around = np.pad(wide & (distance <= 2 * _CLEFT_VOXELS), _CLEFT_VOXELS + 1)
-        thick = ndimage.distance_transform_edt(~around) <= _CLEFT_VOXELS
-        closed = ndimage.distance_transform_edt(thick) > _CLEFT_VOXELS
-        inner = slice(_CLEFT_VOXELS + 1, -_CLEFT_VOXELS - 1)
-        wide |= closed[inner, inner, inner] & reach
-    wide = ndimage.binary_fill_holes(wide)
-    labels, count = ndimage.label(wide)
+    near = ndimage.binary_dilation(liver)
+    wide = ndimage.binary_fill_holes((score >= 255 * settings.lesion_grow) & near)
+    regions, count = ndimage.label(wide)
+    none = np.zeros(score.shape, np.int32)
     if not count:
-        return labels.astype(np.int32), 0
-    peak = ndimage.maximum(score, labels, np.arange(1, count + 1))
-    lookup = np.zeros(count + 1, np.int32)
-    keep = np.flatnonzero(peak >= 255 * settings.lesion_score) + 1
-    lookup[keep] = np.arange(1, len(keep) + 1)
-    return lookup[labels], len(keep)
+        return Candidates(none, none, 0)
+    peak = np.asarray(ndimage.maximum(score, regions, np.arange(count + 1)), dtype=np.float64)
+    level = np.where(peak >= 255 * settings.lesion_score, np.minimum(peak / 2, 128), 256)
+    level[0] = 256
+    core = ndimage.binary_fill_holes(score >= level[regions])
+    parts, number = ndimage.label(core)
+    large = np.flatnonzero(np.bincount(parts.ravel(), minlength=number + 1)[1:] >= _LARGE_VOXELS) + 1
+    small = core & ~np.isin(parts, large)
+    for one in large:
+        beside = ndimage.distance_transform_edt(parts != one) <= 2 * _CLEFT_VOXELS
+        core |= _closed((parts == one) | (small & beside)) & near
+    cores, number = ndimage.label(core)
+    if not number:
+        return Candidates(none, none, 0)
+    wide |= core
+    regions, _ = ndimage.label(wide)
+    nearest = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
+    reach = np.where(wide, cores[tuple(nearest)], 0)
+    # A region without a core, or beyond another one's, belongs to nobody.
+    reach[regions != regions[tuple(nearest)]] = 0
+    return Candidates(reach.astype(np.int32), cores.astype(np.int32), int(number))
+
+
+def _closed(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The region with its clefts of up to twice _CLEFT_VOXELS closed (by a ball) and its holes filled."""
+    from scipy import ndimage
+
+    around = np.pad(region, _CLEFT_VOXELS + 1)
+    thick = ndimage.distance_transform_edt(~around) <= _CLEFT_VOXELS
+    closed = ndimage.distance_transform_edt(thick) > _CLEFT_VOXELS
+    inner = slice(_CLEFT_VOXELS + 1, -_CLEFT_VOXELS - 1)
+    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(closed[inner, inner, inner])
+    return filled
 
 
 def outline_lesions(
@@ -87,10 +116,10 @@ def outline_lesions(
     settings: SegmentSettings,
 ) -> Lesions:
     """Every lesion on the native grid. score: the highest of all phases; score and liver: on the model's grid."""
-    labels, count = candidates(score, liver, settings)
+    found = candidates(score, liver, settings)
     pieces: list[_Piece] = []
-    for number in range(1, count + 1):
-        pieces += _outline(labels == number, volume, organs, score, labels, native_liver, others, settings)
+    for number in range(1, found.count + 1):
+        pieces += _outline(number, found, volume, organs, score, native_liver, others, settings)
     rated = [(piece, confidence(piece.features)) for piece in pieces]
     return _joined([(p, c) for p, c in rated if c >= settings.lesion_min_confidence], volume.geometry, settings)
 
@@ -135,11 +164,11 @@ def _boxes(labels: NDArray[np.uint16], count: int) -> list[tuple[slice, ...]]:
 
 
 def _outline(
-    candidate: NDArray[np.bool_],
+    number: int,
+    found: Candidates,
     volume: Volume,
     organs: OrganMap,
     score: NDArray[np.uint8],
-    all_candidates: NDArray[np.int32],
     native_liver: NDArray[np.bool_],
     others: Sequence[AlignedPhase],
     settings: SegmentSettings,
@@ -148,26 +177,28 @@ def _outline(
     from scipy import ndimage
 
     coarse = organs.geometry
-    box3 = native_box(candidate, coarse, coarse, _MARGIN_MM + 6)
+    reach = found.reach == number
+    box3 = native_box(reach, coarse, coarse, _MARGIN_MM + 6)
     place3 = coarse.crop(box3)
-    part = candidate[box3]
-    box = native_box(candidate, coarse, volume.geometry, _MARGIN_MM)
+    part, core = reach[box3], found.core[box3] == number
+    box = native_box(reach, coarse, volume.geometry, _MARGIN_MM)
     grid = volume.geometry.crop(box)
     logit = np.where(ndimage.binary_dilation(part), SCORE_LOGIT[score[box3]], _OUTSIDE)
-    logit[part] = np.maximum(logit[part], 0.0)
+    logit[core] = np.maximum(logit[core], 0.0)
     field = onto_native(np.clip(logit, _OUTSIDE, -_OUTSIDE), place3, grid)
     near = onto_native(signed_distance_mm(part, coarse.spacing_mm[0], _MARGIN_MM), place3, grid)
-    other = onto_native((all_candidates[box3] > 0).astype(np.float32), place3, grid) > 0.1
-    inside = near > 0
+    deep = onto_native(signed_distance_mm(core, coarse.spacing_mm[0], _MARGIN_MM), place3, grid)
+    other = onto_native((found.reach[box3] > 0).astype(np.float32), place3, grid) > 0.1
+    inside = deep > 0
     if inside.sum() < 30:
-        inside = near > -1.5
+        inside = deep > -1.5
     shell = native_liver[box] & (near < -_SHELL_MM[0]) & (near > -_SHELL_MM[1]) & ~other
     phases = [volume.array[box], *(_cut_out(o, box) for o in others)]
     calmed = [calm(hu, grid, 0.8) for hu in phases]
     # The network sees 3 mm; nearer than that to its outline the grey values decide, if they can tell.
     prior = np.clip(field, -_PRIOR, _PRIOR) - 2 * _PRIOR * np.clip((-near - _FREE_MM) / (_BAND_MM - _FREE_MM), 0, 1)
     # Deep inside nothing is taken out: dead tissue and calcium belong to the tumour.
-    prior += 4 * np.clip((near - _FREE_MM) / 2, 0, 1)
+    prior += 4 * np.clip((deep - _FREE_MM) / 2, 0, 1)
     allowed = (near > -_BAND_MM) & (native_liver[box] | (field > 0))
     mask = inside
     for _ in range(_ROUNDS):
@@ -178,21 +209,48 @@ def _outline(
         if better.sum() < 30:
             break
         mask = better
-    mask = mask & allowed
-    mask = ndimage.binary_fill_holes(mask)
+    mask = ndimage.binary_fill_holes(mask & allowed)
+    mask = _with_capsule(mask, shell, calmed, native_liver[box], grid)
     labels, count = split_touching(mask, grid.spacing_mm, neck=settings.split_neck, min_ml=settings.lesion_min_ml)
     chance = onto_native(score[box3], place3, grid)
     pieces = []
-    for number, at in enumerate(_boxes(labels, count), 1):
-        one = labels[at] == number
+    for index, at in enumerate(_boxes(labels, count), 1):
+        one = labels[at] == index
         if float(one.sum()) * grid.voxel_volume_ml < settings.lesion_min_ml:
             continue
-        features = _features(labels == number, shell, chance, calmed, native_liver[box], grid)
+        features = _features(labels == index, shell, chance, calmed, native_liver[box], grid)
         # A splinter that only the grey values found is not a lesion of its own.
         if features.peak < settings.lesion_score:
             continue
         pieces.append(_Piece(_shift(at, box), one, features))
     return pieces
+
+
+def _with_capsule(
+    mask: NDArray[np.bool_],
+    shell: NDArray[np.bool_],
+    phases: Sequence[NDArray[np.int16]],
+    liver: NDArray[np.bool_],
+    grid: Geometry,
+) -> NDArray[np.bool_]:
+    """The lesion with its enhancing capsule, which belongs to it (LI-RADS v2018: from outer edge to edge).
+
+    Up to two layers of 1.5 mm are added, each only when in one phase the lesion is darker and the layer's median
+    brighter than the liver around by 5 HU; blur alone makes no layer brighter than both of its sides.
+    """
+    from scipy import ndimage
+
+    if not mask.any() or shell.sum() < 30:
+        return mask
+    distance = ndimage.distance_transform_edt(~mask, sampling=grid.spacing_mm)
+    dark = [hu for hu in phases if _difference_hu(hu, mask, shell) < -_CAPSULE_HU]
+    grown = mask
+    for layer in (1, 2):
+        ring = (distance > (layer - 1) * _CAPSULE_MM) & (distance <= layer * _CAPSULE_MM) & liver
+        if not any(_difference_hu(hu, ring, shell) > _CAPSULE_HU for hu in dark):
+            break
+        grown = grown | ring
+    return grown
 
 
 def _cut_out(phase: AlignedPhase, box: Box) -> NDArray[np.int16]:
@@ -248,11 +306,20 @@ def _features(
     )
 
 
-def _separation(hu: NDArray[np.int16], lesion: NDArray[np.bool_], shell: NDArray[np.bool_]) -> float:
-    """Median lesion minus median shell in spreads of the shell; 0 where the phase does not reach."""
-    one, two = hu[lesion], hu[shell]
-    one, two = one[one != NOT_COVERED_HU], two[two != NOT_COVERED_HU]
-    if min(one.size, two.size) < 10:
+def _difference_hu(hu: NDArray[np.int16], one: NDArray[np.bool_], two: NDArray[np.bool_]) -> float:
+    """Median in one region minus median in the other; 0 where the phase does not reach."""
+    first, second = hu[one], hu[two]
+    first, second = first[first != NOT_COVERED_HU], second[second != NOT_COVERED_HU]
+    if min(first.size, second.size) < 10:
         return 0.0
-    spread = max(3.0, float(np.percentile(two, 84) - np.percentile(two, 16)) / 2)
-    return (float(np.median(one)) - float(np.median(two))) / spread
+    return float(np.median(first)) - float(np.median(second))
+
+
+def _separation(hu: NDArray[np.int16], lesion: NDArray[np.bool_], shell: NDArray[np.bool_]) -> float:
+    """The difference in spreads of the shell (at least 3 HU)."""
+    around = hu[shell]
+    around = around[around != NOT_COVERED_HU]
+    if not around.size:
+        return 0.0
+    spread = max(3.0, float(np.percentile(around, 84) - np.percentile(around, 16)) / 2)
+    return _difference_hu(hu, lesion, shell) / spread
