@@ -25,7 +25,7 @@ _PRIOR = 0.5
 _FREE_MM = 3.0
 _ROUNDS = 2
 _FAT_HU = -10
-_CAPSULE_MM = 1.5
+_LAYER_MM = 0.75
 _CAPSULE_HU = 5.0
 _LARGE_VOXELS = 300
 _CLEFT_VOXELS = 3
@@ -235,22 +235,30 @@ def _with_capsule(
 ) -> NDArray[np.bool_]:
     """The lesion with its enhancing capsule, which belongs to it (LI-RADS v2018: from outer edge to edge).
 
-    Up to two layers of 1.5 mm are added, each only when in one phase the lesion is darker and the layer's median
-    brighter than the liver around by 5 HU; blur alone makes no layer brighter than both of its sides.
+    Looked for in layers of 0.75 mm outside the lesion, up to 3 mm, in every phase where the lesion is darker than the
+    liver: a capsule is a layer that is brighter than the liver by 5 HU, which blur alone never makes. The lesion then
+    reaches to where that has fallen by a quarter (by half, simulated capsules come out 0.5 mm too wide).
     """
     from scipy import ndimage
 
     if not mask.any() or shell.sum() < 30:
         return mask
     distance = ndimage.distance_transform_edt(~mask, sampling=grid.spacing_mm)
-    dark = [hu for hu in phases if _difference_hu(hu, mask, shell) < -_CAPSULE_HU]
-    grown = mask
-    for layer in (1, 2):
-        ring = (distance > (layer - 1) * _CAPSULE_MM) & (distance <= layer * _CAPSULE_MM) & liver
-        if not any(_difference_hu(hu, ring, shell) > _CAPSULE_HU for hu in dark):
-            break
-        grown = grown | ring
-    return grown
+    layers = [
+        (distance > k * _LAYER_MM) & (distance <= (k + 1) * _LAYER_MM) & liver for k in range(round(4 / _LAYER_MM))
+    ]
+    outer = 0
+    for hu in phases:
+        if _difference_hu(hu, mask, shell) > -_CAPSULE_HU:
+            continue
+        rise = [_difference_hu(hu, layer, shell) for layer in layers]
+        top = int(np.argmax(rise))
+        if rise[top] > _CAPSULE_HU and (top + 1) * _LAYER_MM <= 3.0:
+            fallen = [k for k in range(top, len(rise)) if rise[k] <= 0.75 * rise[top]]
+            outer = max(outer, fallen[0] if fallen else top + 1)
+    for layer in layers[:outer]:
+        mask = mask | layer
+    return mask
 
 
 def _cut_out(phase: AlignedPhase, box: Box) -> NDArray[np.int16]:
