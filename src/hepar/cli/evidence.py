@@ -21,9 +21,7 @@ app = typer.Typer(
 )
 
 TableFile = Annotated[Path, typer.Argument(help="CSV with study, TP, FP, FN, TN and covariates; one table a row.")]
-StudyColumn = Annotated[
-    str | None, typer.Option("--study", help="Column that tells which tables belong to one study.")
-]
+StudyColumn = Annotated[str | None, typer.Option("--study", help="Column that tells which tables belong to one study.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No summary; errors are still shown.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result of hepar at the same place.")]

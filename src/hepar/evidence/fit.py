@@ -163,9 +163,7 @@ def _climb(problem: Problem, starts: list[Array] | None) -> tuple[Array, Value]:
     return max(found, key=lambda pair: pair[1].loglik)
 
 
-def _settle(
-    problem: Problem, theta: Array, value: Value, free: Mask, nodes: int
-) -> tuple[Array, Value, Mask, str]:
+def _settle(problem: Problem, theta: Array, value: Value, free: Mask, nodes: int) -> tuple[Array, Value, Mask, str]:
     """Put the maximum on a boundary where nothing is lost by it."""
     boundary = "none"
     for at in range(problem.coefficients, problem.size, 3):

@@ -19,9 +19,7 @@ from hepar.evidence.univariate import univariate
 from hepar.record.estimate import Estimate
 
 
-def heterogeneity(
-    fit: Fit, table: Table, k: int, variances: tuple[Estimate, Estimate], interval: str
-) -> Heterogeneity:
+def heterogeneity(fit: Fit, table: Table, k: int, variances: tuple[Estimate, Estimate], interval: str) -> Heterogeneity:
     """k: studies. variances: between-study variances with their intervals, from which those of tau and of I2 follow."""
     psi, means = fit.between(), fit.means
     i2_1, within1 = i2_zhou(float(psi[0, 0]), float(means[0]), table.n1)
@@ -68,9 +66,7 @@ def _joint(fit: Fit, table: Table, k: int, value: float, interval: str) -> Estim
     def logit(theta: Array) -> Array:
         l11, l21, l22 = theta[2:5]
         psi = np.array([[l11**2, l11 * l21], [l11 * l21, l21**2 + l22**2]])
-        within = [
-            i2_zhou(float(psi[i, i]), float(theta[i]), n)[1] for i, n in ((0, table.n1), (1, table.n0))
-        ]
+        within = [i2_zhou(float(psi[i, i]), float(theta[i]), n)[1] for i, n in ((0, table.n1), (1, table.n0))]
         share = i2_bivariate(psi, within[0], within[1]) / 100
         return np.array([np.log(share / (1 - share))])
 

@@ -46,7 +46,12 @@ DRAWS = 400
 
 
 def pool(
-    table: Table, *, study: str | None = None, interval: str = "t", draws: int = 0, seed: int = 1,
+    table: Table,
+    *,
+    study: str | None = None,
+    interval: str = "t",
+    draws: int = 0,
+    seed: int = 1,
     priors: tuple[float, ...] = PRIORS,
 ) -> Result:
     """Pool 2x2 tables by the exact bivariate model; each row is a study of its own, unless `study` is given.

@@ -27,6 +27,8 @@ _ROUNDS = 2
 _FAT_HU = -10
 _LAYER_MM = 0.75
 _CAPSULE_HU = 5.0
+_SPUR_MM = 2.5
+_PART_SHARE = 0.25
 _LARGE_VOXELS = 300
 _CLEFT_VOXELS = 3
 
@@ -127,7 +129,8 @@ def outline_lesions(
 def _joined(kept: list[tuple[_Piece, float]], geometry: Geometry, settings: SegmentSettings) -> Lesions:
     """One id for each connected region, divided only where its shape has a neck, whatever candidate found it.
 
-    A lesion has the features and the confidence of the piece that holds most of it.
+    A lesion has the features and the confidence of the piece that holds most of it. Spurs go last, so that what they
+    join is not counted twice.
     """
     out = np.zeros(geometry.shape, np.uint16)
     if not kept:
@@ -145,7 +148,9 @@ def _joined(kept: list[tuple[_Piece, float]], geometry: Geometry, settings: Segm
     )
     found: list[tuple[int, int, int]] = []
     for number, at in enumerate(_boxes(labels, count), 1):
-        here = labels[at] == number
+        whole_of_it = labels[at] == number
+        here = _without_spurs(whole_of_it, geometry.spacing_mm)
+        labels[at][whole_of_it & ~here] = 0
         size = int(here.sum())
         if size * geometry.voxel_volume_ml >= settings.lesion_min_ml:
             found.append((-size, number, int(np.bincount(owner[at][here]).argmax()) - 1))
@@ -224,6 +229,23 @@ def _outline(
             continue
         pieces.append(_Piece(_shift(at, box), one, features))
     return pieces
+
+
+def _without_spurs(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """The lesion without what is thinner than twice _SPUR_MM, such as blurred voxels along the liver's surface or a
+    vessel that leads to it, and without knots of less than _PART_SHARE of the rest that hung on it only by that.
+    A lesion that is thin throughout stays as it is.
+    """
+    from scipy import ndimage
+
+    core = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1] > _SPUR_MM
+    if not core.any():
+        return mask
+    opened = mask & (ndimage.distance_transform_edt(~core, sampling=spacing_mm) <= _SPUR_MM)
+    parts, count = ndimage.label(opened)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+    kept: NDArray[np.bool_] = np.isin(parts, 1 + np.flatnonzero(sizes >= _PART_SHARE * sizes.max()))
+    return kept
 
 
 def _with_capsule(

@@ -28,9 +28,7 @@ def fagan_nomogram(result: Result) -> Drawing:
         before = -float(np.log(chosen.prior / (1 - chosen.prior)))
         for after, colour in ((chosen.post_positive, SECOND), (chosen.post_negative, ACCENT)):
             _band(ax, before, after, colour)
-        figure.text(
-            0.5, 0.045, _words(chosen), ha="center", va="center", color=INK, fontsize=8, linespacing=1.6
-        )
+        figure.text(0.5, 0.045, _words(chosen), ha="center", va="center", color=INK, fontsize=8, linespacing=1.6)
     return Drawing(
         "fagan", "Fagan nomogram",
         "From the share of diseased people in the studies to the probability after a positive (orange) and a negative"

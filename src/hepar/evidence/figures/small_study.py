@@ -52,6 +52,4 @@ def doi_plot(result: Result) -> Drawing | None:
         ax.set_ylabel("|z|")
         title = f"LFK index {index.index:.2f} ({index.reading}); not a valid test, see text"
         ax.set_title(title, loc="left", weight="normal", color=INK)
-    return Drawing(
-        "doi", "Doi plot", "Two limbs of equal spread stand for symmetry. " + index.warning, figure
-    )
+    return Drawing("doi", "Doi plot", "Two limbs of equal spread stand for symmetry. " + index.warning, figure)

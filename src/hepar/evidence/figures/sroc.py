@@ -69,9 +69,7 @@ def _space() -> tuple[Any, Any]:
 
 def _curve(ax: Any, result: Result) -> None:
     theta = result.fit.theta
-    intercept, slope = (
-        q.hsroc_line(theta) if result.fit.boundary != "var=0" else (float(theta[0] + theta[1]), 1.0)
-    )
+    intercept, slope = q.hsroc_line(theta) if result.fit.boundary != "var=0" else (float(theta[0] + theta[1]), 1.0)
     area = result.summary.auc
     assert area.estimate is not None
     label = f"HSROC curve, AUC {area.estimate:.2f}"
