@@ -328,3 +328,35 @@ def wait_for(url, seconds=60):
         else:
             return
     pytest.fail(f"no answer from {url}")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "written"),
+    [("PatientBirthDate", "notadate", ""), ("StudyDate", "2009-05-27", ""), ("StudyDate", "20260231", ""),
+     ("StudyTime", "25:61", ""), ("PatientSex", "weiblich", ""), ("PatientSex", "F", "F"),
+     ("SpecificCharacterSet", "FOO", "ISO_IR 192"), ("PatientName", "Müller^Jörg", "Müller^Jörg")],
+)  # fmt: skip
+def test_odd_values_of_the_source_never_stop_the_documents(tmp_path, keyword, value, written):
+    """What the standard does not know is left empty; a name keeps its letters whatever character set held it."""
+    made = simulate(tmp_path / "study", SimulationSettings.small(lesions=LESIONS[:1]), 5)
+    with pydicom.config.disable_value_validation():
+        for path in (p for p in made.study_dir.rglob("*") if p.is_file()):
+            file = pydicom.dcmread(path)
+            file.SpecificCharacterSet = "ISO_IR 100"
+            setattr(file, keyword, value)
+            file.save_as(path)
+    study = ingest.read_study(made.study_dir, settings=ingest.IngestSettings(), workspace=tmp_path)
+    phase = study.phases[0]
+    nothing = np.zeros(phase.volume.geometry.shape, bool)
+    liver = nothing.copy()
+    liver[10:20, 40:80, 40:80] = True
+    anatomy = Anatomy(phase.volume.geometry, liver, nothing.astype(np.uint16), nothing, ())
+    whole = tuple(slice(0, n) for n in liver.shape)
+    findings = measure.measure(
+        anatomy, [harmonise.identity(phase.id, phase.volume, whole)], reference_phase=phase.id, study_uid=study.uid,
+        settings=measure.MeasureSettings(),
+    )  # fmt: skip
+    write_segmentation(tmp_path / "seg.dcm", anatomy, findings, phase, PROVENANCE, study_uid=study.uid)
+    read = pydicom.dcmread(tmp_path / "seg.dcm")
+    assert str(read[keyword].value) == written
+    assert read.SpecificCharacterSet == "ISO_IR 192"

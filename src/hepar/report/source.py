@@ -16,6 +16,7 @@ TYPE_2 = (
     "StudyTime", "ReferringPhysicianName",
 )  # fmt: skip
 """Attributes that the written objects must carry and that may be empty. Source: DICOM PS3.3 C.7.1.1, C.7.2.1."""
+TEXT = ("PatientID", "PatientName", "AccessionNumber", "StudyID", "ReferringPhysicianName", "StudyDescription")
 MULTIFRAME_ONLY = frozenset(
     {"PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence", "NumberOfFrames", "DimensionIndexSequence",
      "DimensionOrganizationSequence"}
@@ -91,8 +92,9 @@ def stamp(dataset: Dataset, moment: tuple[str, str]) -> None:
 
 
 def _complete(header: Dataset, phase: Phase, study_uid: str, sop_instance_uid: str) -> None:
+    _in_utf8(header)
     for keyword in TYPE_2:
-        if header.get(keyword) is None:
+        if header.get(keyword) is None or not _readable(keyword, header.get(keyword)):
             setattr(header, keyword, "")
     header.StudyInstanceUID = study_uid
     # one series for the library, which allows no other; the true one stands in SourceSlice
@@ -103,6 +105,36 @@ def _complete(header: Dataset, phase: Phase, study_uid: str, sop_instance_uid: s
     header.Modality = phase.volume.modality
     if header.get("PositionReferenceIndicator") is None:
         header.PositionReferenceIndicator = ""
+
+
+def _in_utf8(header: Dataset) -> None:
+    """Text as Unicode, whatever character set the file names, a wrong one included; written objects use UTF-8."""
+    try:
+        header.decode()
+    except (LookupError, UnicodeError, ValueError, AttributeError, TypeError):
+        for keyword in TEXT:
+            if keyword in header:
+                setattr(header, keyword, str(header.get(keyword)).encode("ascii", "replace").decode())
+    header.SpecificCharacterSet = "ISO_IR 192"
+
+
+def _readable(keyword: str, value: object) -> bool:
+    """Whether a value may be written again: archives hold dates, times and sexes that the standard does not know."""
+    from pydicom.valuerep import DA, TM
+
+    text = str(value)
+    if not text:
+        return True
+    if keyword == "PatientSex":
+        return text in ("M", "F", "O")
+    kinds = {"PatientBirthDate": DA, "StudyDate": DA, "StudyTime": TM}
+    if keyword not in kinds:
+        return True
+    try:
+        kinds[keyword](text)
+    except ValueError:
+        return False
+    return len(text) == 8 if kinds[keyword] is DA else True
 
 
 def _as_single_frame(file: Dataset, number: int) -> Dataset:
