@@ -171,7 +171,7 @@ def test_a_nifti_with_a_broken_affine(affine, tmp_path):
 
 
 def test_a_nifti_without_modality(tmp_path):
-    assert "--modality" in refused(_nifti(_head(), tmp_path), tmp_path, code=_either(2, 3))
+    assert "--modality" in refused(_nifti(_head(), tmp_path), tmp_path, code=2)
 
 
 @pytest.mark.parametrize(
@@ -207,18 +207,6 @@ def test_killed_while_it_works(good, tmp_path):
     assert not out.exists()
     assert hepar("analyze", good, "-o", out, "--quiet").code == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
-
-
-def _either(*codes):
-    """Equal to any of the codes."""
-
-    class Any:
-        def __eq__(self, other):
-            return other in codes
-
-        __hash__ = None
-
-    return Any()
 
 
 def _nifti(hu, folder):

@@ -27,7 +27,6 @@ MAX_3D_DIAMETER = Coded("L0JK", "IBSI", "Maximum 3D Diameter of a Mesh")
 ATTENUATION = Coded("112031", "DCM", "Attenuation Coefficient")
 PROBABILITY = Coded("122157", "DCM", "Probability")
 MEAN = Coded("373098007", "SCT", "Mean")
-STANDARD_DEVIATION = Coded("386136009", "SCT", "Standard Deviation")
 VOXEL_SUM = Coded("126030", "DCM", "Sum of segmented voxel method for volume")
 CONTRAST_PHASE = Coded("109058", "DCM", "Contrast Phase")
 # Units: UCUM

@@ -1,3 +1,0 @@
-from hepar.cli import main
-
-main()
