@@ -24,12 +24,12 @@ _INSIDE = {"Result": {"table", "fit"}, "Compared": {"fit"}}
 
 def results_document(result: Result, input_sha256: str | None = None) -> dict[str, Any]:
     """`pool`'s document. input_sha256: of the table's file, where there was one."""
-    return {**_head("pool", input_sha256), **plain(result)}
+    return {**head("pool", input_sha256), **plain(result)}
 
 
 def comparison_document(compared: Compared, input_sha256: str | None = None) -> dict[str, Any]:
     """`compare`'s document."""
-    return {**_head("compare", input_sha256), **plain(compared)}
+    return {**head("compare", input_sha256), **plain(compared)}
 
 
 def write_json(document: dict[str, Any], path: Path) -> None:
@@ -79,7 +79,8 @@ def versions() -> dict[str, str]:
     return {"hepar": hepar.__version__, "numpy": np.__version__, "scipy": scipy.__version__}
 
 
-def _head(kind: str, input_sha256: str | None) -> dict[str, Any]:
+def head(kind: str, input_sha256: str | None) -> dict[str, Any]:
+    """What every document begins with."""
     return {
         "schema_version": SCHEMA_VERSION, "kind": kind,
         "provenance": {"versions": versions(), "input_sha256": input_sha256, "disclaimer": DISCLAIMER},

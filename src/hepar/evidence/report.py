@@ -18,8 +18,8 @@ from hepar.page.html import html
 from hepar.record.estimate import Estimate
 from hepar.record.provenance import DISCLAIMER
 
-_BANNER = "Research use. Numbers are as good as the tables they come from."
-_FOOT = "Made by hepar. " + DISCLAIMER
+BANNER = "Research use. Numbers are as good as the tables they come from."
+FOOT = "Made by hepar. " + DISCLAIMER
 
 
 def pool_report(result: Result, drawings: Mapping[str, tuple[Drawing, bytes]]) -> str:
@@ -35,13 +35,13 @@ def pool_report(result: Result, drawings: Mapping[str, tuple[Drawing, bytes]]) -
         _tile("LR+", s.lr_positive), _tile("LR\u2212", s.lr_negative), _tile("DOR", s.dor, ".1f"),
     ))  # fmt: skip
     sections = [
-        Section("Summary", (*((Notes(tuple(notes)),) if notes else ()), tiles, _figure("forest"))),
-        Section("ROC space", (_figure("sroc"), _figure("crosshair"))),
+        Section("Summary", (*((Notes(tuple(notes)),) if notes else ()), tiles, figure_place("forest"))),
+        Section("ROC space", (figure_place("sroc"), figure_place("crosshair"))),
         Section("Heterogeneity", (_heterogeneity(result),)),
         Section("Parameters", (_parameters(result), _simpler(result))),
-        Section("Clinical reading", (_fagan(result), _figure("fagan"))),
+        Section("Clinical reading", (_fagan(result), figure_place("fagan"))),
         Section("Small-study effects", _small_study(result)),
-        Section("Influence", (_influence(result), _figure("influence"))),
+        Section("Influence", (_influence(result), figure_place("influence"))),
         Section("Methods, ready for a paper", tuple(Text(text) for text in pool_methods(result))),
     ]
     if result.data.excluded:
@@ -52,8 +52,8 @@ def pool_report(result: Result, drawings: Mapping[str, tuple[Drawing, bytes]]) -
         ("Tables", str(result.data.k)), ("With the disease", str(result.data.n_diseased)),
         ("Without", str(result.data.n_nondiseased)), ("I\u00b2 (bivariate)", _percent(h.i2_bivariate)),
     )  # fmt: skip
-    page = Page("Meta-analysis of diagnostic accuracy", _BANNER, facts, tuple(sections), _FOOT)
-    return _with_figures(html(page), drawings)
+    page = Page("Meta-analysis of diagnostic accuracy", BANNER, facts, tuple(sections), FOOT)
+    return with_figures(html(page), drawings)
 
 
 def compare_report(compared: Compared) -> str:
@@ -94,7 +94,7 @@ def compare_report(compared: Compared) -> str:
     sections.append(Section("Methods, ready for a paper", tuple(Text(text) for text in compare_methods(compared))))
     facts = (("Covariate", compared.covariate), ("Tables", str(compared.tables)), ("Studies", str(compared.studies)),
              ("Clustered by", compared.clustered_by or "nothing: each table is a study of its own"))  # fmt: skip
-    return html(Page("Comparison of diagnostic accuracy", _BANNER, facts, tuple(sections), _FOOT))
+    return html(Page("Comparison of diagnostic accuracy", BANNER, facts, tuple(sections), FOOT))
 
 
 def studies_csv(result: Result) -> str:
@@ -115,12 +115,12 @@ def studies_csv(result: Result) -> str:
         cells = [f"{x:.6f}" for x in one] or [""] * 3
         cells += [f"{x:.6f}" for x in two] or [""] * 3
         cells += [f"{own.cook:.6f}", "yes" if own.outlier else "no"]
-        cells += [_text(table.covariates[name][i]) for name in names]
-        out.writerow([_text(table.study[i]), table.tp[i], table.fp[i], table.fn[i], table.tn[i], *cells])
+        cells += [cell_text(table.covariates[name][i]) for name in names]
+        out.writerow([cell_text(table.study[i]), table.tp[i], table.fp[i], table.fn[i], table.tn[i], *cells])
     return buffer.getvalue()
 
 
-def _text(cell: str) -> str:
+def cell_text(cell: str) -> str:
     """Text that no spreadsheet takes for a formula."""
     return "'" + cell if cell[:1] in ("=", "+", "@", "\t") else cell
 
@@ -233,9 +233,9 @@ def _small_study(result: Result) -> tuple[Text, ...]:
         found.append(Text("Deeks\u2019 test cannot be computed: the studies are of one size."))
     else:
         text = f"Deeks\u2019 test: slope {_ci(test.slope)}, p {_p(test.p)} (asymmetry is commonly called at p < 0.10;"
-        found += [Text(text + " the test has little power when studies differ much)."), _figure("deeks")]
+        found += [Text(text + " the test has little power when studies differ much)."), figure_place("deeks")]
     if index is not None:
-        found += [Text(f"LFK index {index.index:.2f}: {index.reading}. {index.warning}"), _figure("doi")]
+        found += [Text(f"LFK index {index.index:.2f}: {index.reading}. {index.warning}"), figure_place("doi")]
     return tuple(found)
 
 
@@ -247,12 +247,12 @@ def _influence(result: Result) -> Text:
                         "No study lies far from the rest (deleted residual, p < 0.01)."))  # fmt: skip
 
 
-def _figure(name: str) -> Text:
+def figure_place(name: str) -> Text:
     """The place of a figure, filled in once the page is written."""
     return Text(f"[[figure {name}]]")
 
 
-def _with_figures(page: str, drawings: Mapping[str, tuple[Drawing, bytes]]) -> str:
+def with_figures(page: str, drawings: Mapping[str, tuple[Drawing, bytes]]) -> str:
     for name, (drawing, svg) in drawings.items():
         picture = base64.b64encode(svg).decode("ascii")
         page = page.replace(
