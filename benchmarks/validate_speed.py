@@ -21,7 +21,7 @@ SPACING_MM = (2.5, 0.8, 0.8)
 
 
 def label_maps(shrink: int) -> tuple[np.ndarray, np.ndarray]:
-    """A liver-like ellipsoid (1) with 20 balls (2), and the same shifted and resized a little."""
+    """A liver-like ellipsoid (1) with 20 balls (2) that do not touch, and the same shifted and resized a little."""
     shape = tuple(n // shrink for n in (120, 512, 512))
     z, y, x = np.ogrid[tuple(slice(0, n) for n in shape)]
     random = np.random.default_rng(0)
@@ -36,9 +36,14 @@ def label_maps(shrink: int) -> tuple[np.ndarray, np.ndarray]:
     maps = []
     for grow, shift in ((1.0, 0.0), (1.03, 2.0 / shrink)):
         maps.append(ball(middle + shift, tuple(v * grow for v in size)).astype(np.uint8))
-    for _ in range(20):
-        away = (random.random(3) - 0.5) * np.array(size) * 1.1
-        radius = random.uniform(4, 18) / shrink
+    placed: list[tuple[np.ndarray, float]] = []
+    while len(placed) < 20:
+        away, radius = (random.random(3) - 0.5) * np.array(size) * 1.1, random.uniform(4, 18) / shrink
+        # on a grid three times as thick as wide; 1.1 times as large in the prediction
+        apart = [np.linalg.norm((away - other) / (0.32, 1.0, 1.0)) for other, _ in placed]
+        if any(gap < 1.15 * (radius + other) + 6 / shrink for gap, (_, other) in zip(apart, placed, strict=True)):
+            continue
+        placed.append((away, radius))
         for one, grow, shift in zip(maps, (1.0, 1.1), (0.0, 1.0 / shrink), strict=True):
             one[ball(middle + away + shift, (radius * grow * 0.32, radius * grow, radius * grow))] = 2
     return maps[0], maps[1]

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hepar.errors import WrongCall
 from hepar.record import Estimate
 from hepar.validate.detection import CaseLesions, case_lesions
+from hepar.validate.inputs import Bools
 from hepar.validate.matching import match_lesions
 from hepar.validate.overlap import Counts, counts
 from hepar.validate.surfaces import bounding_box, surface_distances
@@ -79,28 +80,28 @@ def measure_case(
         raise WrongCall(f"case {case}: the prediction has the shape {pred.shape} and the reference {ref.shape}; the "
                         "same grid is needed; resample one to the other and say so")  # fmt: skip
     declared = sorted({0, *(label for labels in structures.values() for label in labels)})
-    box = bounding_box((pred != 0) | (ref != 0)) or (slice(0, 1), slice(0, 1), slice(0, 1))
-    one, other_map = pred[box], ref[box]
-    for name, array in (("prediction", one), ("reference", other_map)):
-        other = sorted(set(_present(array)) - set(declared))
-        if other:
-            raise WrongCall(f"case {case}: the {name} holds the labels {other}, which were not declared (declared: "
+    box = bounding_box(pred, ref) or (slice(0, 1), slice(0, 1), slice(0, 1))
+    one, other = np.ascontiguousarray(pred[box]), np.ascontiguousarray(ref[box])
+    for name, array in (("prediction", one), ("reference", other)):
+        if sum(int(np.count_nonzero(array == label)) for label in declared) < array.size:
+            found = sorted({int(label) for label in np.unique(array)} - set(declared))
+            raise WrongCall(f"case {case}: the {name} holds the labels {found}, which were not declared (declared: "
                             f"{declared}); name them, or take the right file")  # fmt: skip
     measured = {
-        name: measure_masks(np.isin(one, list(labels)), np.isin(other_map, list(labels)), spacing_mm,
-                            tolerance_mm=tolerance_mm)
+        name: measure_masks(mask_of(one, labels), mask_of(other, labels), spacing_mm, tolerance_mm=tolerance_mm)
         for name, labels in structures.items()
-    }  # fmt: skip
+    }
     if lesions is None:
         return CaseResult(case, measured, None, 0, 0)
     labels = list(structures[lesions])
-    match = match_lesions(np.isin(one, labels), np.isin(other_map, labels), criterion=criterion)
-    found = case_lesions(match, spacing_mm, patient=patient or case)
-    return CaseResult(case, measured, found, len(match.merged), len(match.split))
+    match = match_lesions(mask_of(one, labels), mask_of(other, labels), criterion=criterion)
+    detected = case_lesions(match, spacing_mm, patient=patient or case)
+    return CaseResult(case, measured, detected, len(match.merged), len(match.split))
 
 
-def _present(labels: NDArray[np.integer]) -> list[int]:
-    """The labels that occur; counting is faster than sorting as long as they are small."""
-    if labels.size and labels.min() >= 0 and labels.max() < 4096:
-        return [int(v) for v in np.flatnonzero(np.bincount(labels.ravel()))]
-    return [int(v) for v in np.unique(labels)]
+def mask_of(values: NDArray[np.integer], labels: Sequence[int]) -> Bools:
+    """Where a label map holds any of the labels."""
+    found: Bools = values == labels[0]
+    for label in labels[1:]:
+        found |= values == label
+    return found

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from hepar.errors import WrongCall
 from hepar.record import Estimate
 from hepar.validate.bootstrap import of_sums, ratio
-from hepar.validate.inputs import Floats
+from hepar.validate.inputs import Bools, Floats, Ints
 from hepar.validate.matching import LabelMap, LesionMatch
 from hepar.validate.thresholds import TwoByTwo
 
@@ -50,23 +50,37 @@ def long_axes_mm(labels: LabelMap, spacing_mm: Sequence[float]) -> Floats:
     """Longest diameter of each lesion within one slice, outer edge to outer edge of its voxels; one per number 1..n."""
     from scipy import ndimage
 
+    _, row_mm, column_mm = (float(v) for v in spacing_mm)
     sizes = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         part = labels[box] == number
-        sizes.append(max((_diameter(plane, spacing_mm) for plane in part if plane.any()), default=0.0))
+        # no slice is longer than the diagonal of its box: those with the largest come first, the others are left out
+        diagonals = np.hypot(_spans(part.any(axis=2)) * row_mm, _spans(part.any(axis=1)) * column_mm)
+        longest = 0.0
+        for plane in np.argsort(-diagonals, kind="stable"):
+            if diagonals[plane] * (1 + 1e-9) <= longest:
+                break
+            longest = max(longest, _diameter(part[plane], row_mm, column_mm))
+        sizes.append(longest)
     return np.array(sizes)
 
 
-def _diameter(plane: np.ndarray, spacing_mm: Sequence[float]) -> float:
+def _spans(lines: Bools) -> Ints:
+    """From the first to the last place of each line, both counted; 0 for an empty line."""
+    span: Ints = lines.shape[1] - lines.argmax(axis=1) - lines[:, ::-1].argmax(axis=1)
+    return np.where(lines.any(axis=1), span, 0)
+
+
+def _diameter(plane: Bools, row_mm: float, column_mm: float) -> float:
+    """Longest distance between two corners of voxels, of which the outermost on every line between rows will do."""
     rows = np.flatnonzero(plane.any(axis=1))
     first, last = plane[rows].argmax(axis=1), plane.shape[1] - plane[rows][:, ::-1].argmax(axis=1)
-    corners = np.array(
-        [(r + dr, c) for r, a, b in zip(rows, first, last, strict=True) for dr in (0, 1) for c in (a, b)],
-        dtype=np.float64,
-    )
-    corners *= np.asarray(spacing_mm, dtype=np.float64)[1:]
-    gaps = corners[:, None, :] - corners[None, :, :]
-    return float(np.sqrt((gaps**2).sum(axis=2).max()))
+    left, right = np.full(plane.shape[0] + 1, plane.shape[1]), np.full(plane.shape[0] + 1, -1)
+    for edge in (rows, rows + 1):
+        left[edge], right[edge] = np.minimum(left[edge], first), np.maximum(right[edge], last)
+    edges = np.flatnonzero(right >= 0)
+    y, x = np.tile(edges, 2) * row_mm, np.concatenate((left[edges], right[edges])) * column_mm
+    return float(np.sqrt(((y[:, None] - y) ** 2 + (x[:, None] - x) ** 2).max()))
 
 
 @dataclass(frozen=True)
