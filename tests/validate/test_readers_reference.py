@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from validate_reference import close, ends, expected, full, pick, table
 
+from hepar.record import Estimate
 from hepar.validate import auc
 from hepar.validate.froc import afroc, highest_rating, marks
 from hepar.validate.icc import icc
@@ -24,6 +25,21 @@ def test_kappa_is_that_of_vcd(name, block, weights):
           [want["kappa"], want["ase"], *want["ci"]])  # fmt: skip
     close([weighted.kappa.estimate, weighted.standard_error, *ends(weighted.kappa)],
           [want["weighted"], want["weighted_ase"], *want["weighted_ci"]])  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "weights"), [("t2x2", "linear"), ("t3x3", "quadratic")])
+def test_kappa_interval_is_that_of_psych(name, weights):
+    """psych::cohen.kappa(table)$confid: plain and weighted."""
+    want = expected("kappa")[name]
+    for row, by in zip(want["psych_confid" if name == "t2x2" else "psych"], ("none", weights), strict=True):
+        found = kappa_of_table(want["rows"], weights=by, method="psych").kappa
+        close([found.low, found.estimate, found.high], row)
+
+
+def test_kappa_without_variance_has_no_interval():
+    assert kappa_of_table([[5, 0], [0, 5]]).kappa == Estimate(1.0)
+    one_class = kappa_of_table([[5, 5], [0, 0]])
+    assert (one_class.kappa, one_class.z, one_class.p) == (Estimate(0.0), 0.0, 1.0)
 
 
 def test_kappa_test_pabak_and_ac1():
@@ -47,7 +63,8 @@ def test_weighted_kappa_of_two_raters():
 
 @pytest.mark.parametrize("scale", ["nominal", "ordinal", "interval"])
 def test_krippendorff_alpha(scale):
-    """irr 0.84.1 counts 120 pairs where Krippendorff counts 60 values: its expectation has 119/120, not 59/60."""
+    """irr 0.84.1 divides a subject's pairs by the raters less one only where some rating is missing. Here none is: it
+    counts 120 (20 subjects, 6 ordered pairs) where Krippendorff counts 60 values, 119/120 instead of 59/60."""
     want = expected("icc")["krippendorff_anxiety"][scale]
     value = krippendorff_alpha(anxiety(), scale=scale)
     close(1 - (1 - value) * (119 / 120) / (59 / 60), want)
@@ -63,21 +80,31 @@ def test_icc_is_that_of_psych(row, form):
           pick(want, "ICC", "lower.bound", "upper.bound", "F", "df1", "df2", "p"))  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["1,1", "2,1", "3,1"])
+@pytest.mark.parametrize("form", ["1,1", "2,1", "3,1", "2,k", "3,k"])
 def test_icc_is_that_of_irr(form):
+    """irr::icc(shrout_fleiss, model, type, unit)."""
     want = expected("icc")["irr_ICC" + form.replace(",", "_")]
     data = np.column_stack(list(table("shrout_fleiss.csv").values()))
-    close(full(icc(data, form=form).icc), [want["icc"], *want["ci"]])
+    found = icc(data, form=form, method="irr")
+    close([*full(found.icc), found.f, found.df1, found.df2, found.p],
+          [want["icc"], *want["ci"], *pick(want, "F", "df1", "df2", "p")])  # fmt: skip
 
 
-def van_dyke():
+def test_raters_who_agree_in_everything():
+    assert icc([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]], form="3,1").icc == Estimate(1.0)
+    shifted = icc([[1.0, 2.0], [2.0, 3.0], [4.0, 5.0]], form="2,1").icc
+    assert shifted.estimate == pytest.approx(14 / 3 / (14 / 3 + 2 * 1.5 / 3))  # subjects 14/3, raters 3/2, rest 0
+    assert shifted.low is None
+
+
+def van_dyke(method="or"):
     data = table("mrmc_roc_vandyke_dataset02.csv")
     modality, reader, case = (data[key].astype(int) for key in ("modality", "reader", "case"))
     names, place = np.unique(case, return_inverse=True)
     ratings, truth = np.full((2, 5, names.size), np.nan), np.zeros(names.size)
     ratings[modality - 1, reader - 1, place] = data["rating"]
     truth[place] = data["diseased"]
-    return mrmc(truth, ratings)
+    return mrmc(truth, ratings, method=method)
 
 
 def test_obuchowski_rockette_is_that_of_rjafroc():
@@ -103,12 +130,23 @@ def test_obuchowski_rockette_is_that_of_rjafroc():
 
 def test_the_analysis_of_pseudovalues_says_the_same():
     """RJafroc, method = "DBM": the same F, and its variance components are the covariances times the cases."""
-    want, found = expected("mrmc_froc")["vandyke_dataset02_wilcoxon_DBM"], van_dyke()
-    close(found.random_readers_random_cases.statistic, want["RRRC_F"][0]["FStat"])
+    want, found = expected("mrmc_froc")["vandyke_dataset02_wilcoxon_DBM"], van_dyke("dbm")
+    for name, block in (("random_readers_random_cases", "RRRC"), ("fixed_readers_random_cases", "FRRC")):
+        case, row = getattr(found, name), want[f"{block}_diff"][0]
+        table = want["RRRC_F" if block == "RRRC" else block][0]
+        close([case.statistic, case.df1, case.p], pick(table, "FStat", "DF", "p"))
+        close([case.df2, case.p, *full(case.difference)], pick(row, "DF", "PrGTt", "Estimate", "CILower", "CIUpper"))
+        assert (case.difference.estimate < 0) == (row["t"] < 0)
+        close(np.sqrt(case.statistic), abs(row["t"]))
+    three = found.random_readers_fixed_cases
+    close([three.statistic, three.df2, three.p],
+          [want["RRFC"][0]["FStat"], want["RRFC"][1]["DF"], want["RRFC"][0]["p"]])  # fmt: skip
+    close([114 * found.ms_modality, 114 * found.ms_modality_reader], [row["MS"] for row in want["RRFC"]])
     parts = {row["_row"]: row["Estimates"] for row in want["VarCom"]}
     n = 114
     close([n * found.cov3, n * (found.cov2 - found.cov3), n * (found.cov1 - found.cov3)],
           pick(parts, "VarC", "VarTC", "VarRC"))  # fmt: skip
+    close([found.var_reader, found.var_modality_reader], pick(parts, "VarR", "VarTR"))
     close(n * (found.var - found.cov1 - found.cov2 + found.cov3), parts["VarErr"])
 
 

@@ -1,8 +1,8 @@
-"""Cox's proportional hazards: hazard ratios, tests, and the risk by a time."""
+"""Cox's proportional hazards: hazard ratios, tests, the risk by a time, and whether the hazards are proportional."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from hepar.errors import WrongCall
 from hepar.record import Estimate
 from hepar.validate.inputs import Bools, Floats, quantile, two_sided
-from hepar.validate.survival import followed
+from hepar.validate.survival import followed, kaplan_meier
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,30 +100,84 @@ def _partial(
     """Log partial likelihood, gradient, information and cumulative baseline hazard; cases by falling time."""
     k = z.shape[1]
     value, gradient, information = 0.0, np.zeros(k), np.zeros((k, k))
+    points, jumps = [], []
+    for when, own, eta, sums in _risk_sets(z, t, d, beta, ties):
+        value += eta - float(np.log([e0 for e0, _, _ in sums]).sum())
+        gradient = gradient + own - sum(e1 / e0 for e0, e1, _ in sums)
+        information = information + sum(e2 / e0 - np.outer(e1, e1) / e0**2 for e0, e1, e2 in sums)
+        points.append(when)
+        jumps.append(sum(1.0 / e0 for e0, _, _ in sums))
+    return value, gradient, information, (np.array(points[::-1]), np.cumsum(jumps[::-1]))
+
+
+def _risk_sets(
+    z: Floats, t: Floats, d: Bools, beta: Floats, ties: str
+) -> Iterator[tuple[float, Floats, float, list[tuple[float, Floats, Floats]]]]:
+    """Per time of events, from the last: the time, the sum of terms and of log hazards of those who had the event, and
+    per event the risk set's sums of weight, weighted terms and their products."""
+    k = z.shape[1]
     s0, s1, s2 = 0.0, np.zeros(k), np.zeros((k, k))
     eta = z @ beta
     w = np.exp(eta)
-    points, jumps = [], []
     starts = np.append(np.flatnonzero(np.concatenate(([True], np.diff(t) != 0))), t.size)
     for a, b in pairwise(starts):
         part, own = z[a:b], w[a:b]
         s0, s1, s2 = s0 + own.sum(), s1 + own @ part, s2 + (part * own[:, None]).T @ part
         dead = d[a:b]
         m = int(dead.sum())
-        if not m:
-            continue
-        xd, wd = part[dead], own[dead]
-        d0, d1, d2 = wd.sum(), wd @ xd, (xd * wd[:, None]).T @ xd
-        value += float(eta[a:b][dead].sum())
-        gradient = gradient + xd.sum(axis=0)
-        jump = 0.0
-        for r in range(m):
-            share = r / m if ties == "efron" else 0.0
-            e0, e1, e2 = s0 - share * d0, s1 - share * d1, s2 - share * d2
-            value -= float(np.log(e0))
-            gradient = gradient - e1 / e0
-            information = information + e2 / e0 - np.outer(e1, e1) / e0**2
-            jump += 1.0 / e0
-        points.append(float(t[a]))
-        jumps.append(jump)
-    return value, gradient, information, (np.array(points[::-1]), np.cumsum(jumps[::-1]))
+        if m:
+            xd, wd = part[dead], own[dead]
+            d0, d1, d2 = wd.sum(), wd @ xd, (xd * wd[:, None]).T @ xd
+            shares = [r / m if ties == "efron" else 0.0 for r in range(m)]
+            sums = [(s0 - share * d0, s1 - share * d1, s2 - share * d2) for share in shares]
+            yield float(t[a]), xd.sum(axis=0), float(eta[a:b][dead].sum()), sums
+
+
+@dataclass(frozen=True)
+class Proportionality:
+    """Does a term's effect change with time? name "GLOBAL" tests all terms together."""
+
+    name: str
+    chi2: float
+    df: int
+    p: float
+
+
+def proportional_hazards(
+    time: ArrayLike, event: ArrayLike, terms: ArrayLike, names: Sequence[str], *, ties: str = "efron",
+    scale: str = "km",
+) -> tuple[Proportionality, ...]:  # fmt: skip
+    """Score test of proportional hazards after Grambsch and Therneau (Schoenfeld residuals), as R's cox.zph since
+    survival 3.0: one row per term and a last one for all.
+
+    scale: what the effect may change with: "km" (1 - Kaplan-Meier just before, R's default), "identity", "log", "rank".
+    """
+    from scipy.stats import chi2, rankdata
+
+    if scale not in ("km", "identity", "log", "rank"):
+        raise WrongCall(f"scale {scale!r}; needed: km, identity, log or rank")
+    fit = cox(time, event, terms, names, ties=ties)
+    times, events = followed(time, event)
+    g = times
+    if scale == "km":
+        g = 1.0 - kaplan_meier(times, events).before(times)
+    elif scale != "identity":
+        g = np.log(times) if scale == "log" else np.asarray(rankdata(times))
+    g = g - g[events].mean()
+    order = np.argsort(-times, kind="stable")
+    z, t, d = (np.asarray(terms, dtype=np.float64) - fit.centre)[order], times[order], events[order]
+    at = dict(zip(times.tolist(), g.tolist(), strict=True))
+    k = len(names)
+    score, information = np.zeros(2 * k), np.zeros((2 * k, 2 * k))
+    for when, own, _, sums in _risk_sets(z, t, d, fit.coefficients, ties):
+        weight = np.array([1.0, at[when]])
+        score = score + np.kron(weight, own - sum(e1 / e0 for e0, e1, _ in sums))
+        spread = sum(e2 / e0 - np.outer(e1, e1) / e0**2 for e0, e1, e2 in sums)
+        information = information + np.kron(np.outer(weight, weight), spread)
+    rows = []
+    for name, which in [*((name, [i]) for i, name in enumerate(names)), ("GLOBAL", list(range(k)))]:
+        keep = np.array([*range(k), *(k + i for i in which)])
+        u = np.concatenate((np.zeros(k), score[keep[k:]]))
+        value = float(u @ np.linalg.solve(information[np.ix_(keep, keep)], u))
+        rows.append(Proportionality(name, value, len(which), float(chi2.sf(value, len(which)))))
+    return tuple(rows)

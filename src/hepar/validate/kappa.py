@@ -28,7 +28,9 @@ class Kappa:
     pabak: float
 
 
-def cohen_kappa(first: ArrayLike, second: ArrayLike, *, weights: str = "none", level: float = 0.95) -> Kappa:
+def cohen_kappa(
+    first: ArrayLike, second: ArrayLike, *, weights: str = "none", method: str = "vcd", level: float = 0.95
+) -> Kappa:
     """Kappa of two raters' classes of the same cases. Weights need classes in order: numbers, sorted."""
     one: NDArray[Any] = np.asarray(first)
     other: NDArray[Any] = np.asarray(second)
@@ -41,17 +43,24 @@ def cohen_kappa(first: ArrayLike, second: ArrayLike, *, weights: str = "none", l
     labels, code = np.unique(np.concatenate((one, other)), return_inverse=True)
     n = labels.size
     joint = np.bincount(code[: one.size] * n + code[one.size :], minlength=n * n).reshape(n, n)
-    return kappa_of_table(joint, weights=weights, level=level)
+    return kappa_of_table(joint, weights=weights, method=method, level=level)
 
 
-def kappa_of_table(table: ArrayLike, *, weights: str = "none", level: float = 0.95) -> Kappa:
-    """As `cohen_kappa`, from the square table of counts. Linear and quadratic weights go by the place of the class."""
+def kappa_of_table(table: ArrayLike, *, weights: str = "none", method: str = "vcd", level: float = 0.95) -> Kappa:
+    """As `cohen_kappa`, from the square table of counts. Linear and quadratic weights go by the place of the class.
+
+    method: "vcd" (Fleiss, Cohen and Everitt's variance) or "psych", to compare with that R package: its interval of
+    weighted kappa takes each row's sum of weights where the formula has the mean weight of the other rater's classes.
+    No variance (full agreement; one rater used one class only): no interval; in the latter case z 0 and p 1.
+    """
     counts = np.asarray(table, dtype=np.float64)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.sum() <= 0:
         raise WrongCall(f"the table has the shape {counts.shape}; needed: a square of counts with at least one case")
     if weights not in WEIGHTS:
         raise WrongCall(f"weights {weights!r}; needed: one of {', '.join(WEIGHTS)}")
     k, n = counts.shape[0], counts.sum()
+    if method not in ("vcd", "psych"):
+        raise WrongCall(f"method {method!r}; needed: vcd or psych")
     if k < 2:
         raise WrongCall("both raters used one and the same class only; agreement beyond chance cannot be told")
     apart = np.abs(np.subtract.outer(np.arange(k), np.arange(k))) / (k - 1.0)
@@ -63,12 +72,14 @@ def kappa_of_table(table: ArrayLike, *, weights: str = "none", level: float = 0.
         raise WrongCall("both raters used one and the same class only; agreement beyond chance cannot be told")
     value = (seen - chance) / (1.0 - chance)
     mean = (weight @ columns)[:, None] + (rows @ weight)[None, :]
-    own = (p * (weight - mean * (1.0 - value)) ** 2).sum() - (value - chance * (1.0 - value)) ** 2
+    used = mean if method == "vcd" or weights == "none" else (weight @ columns)[:, None] + rows * weight.sum(axis=1)
+    own = (p * (weight - used * (1.0 - value)) ** 2).sum() - (value - chance * (1.0 - value)) ** 2
     null = (np.outer(rows, columns) * (weight - mean) ** 2).sum() - chance**2
     error, error_null = (float(np.sqrt(max(v, 0.0) / n)) / (1.0 - chance) for v in (own, null))
     half = quantile(level) * error
-    z = value / error_null
+    z = value / error_null if error_null > 0 else 0.0
     plain = float(np.trace(p))
     pabak = (plain - 1.0 / k) / (1.0 - 1.0 / k)
-    estimate = Estimate(value, value - half, value + half, level, "Fleiss, Cohen and Everitt 1969")
+    how = "Fleiss, Cohen and Everitt 1969" + (", as psych" if method == "psych" else "")
+    estimate = Estimate(value, value - half, value + half, level, how) if half > 0 else Estimate(value)
     return Kappa(estimate, error, z, two_sided(z), plain, pabak)

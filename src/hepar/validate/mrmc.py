@@ -46,10 +46,12 @@ class Mrmc:
     random_readers_fixed_cases: Comparison
 
 
-def mrmc(truth: ArrayLike, ratings: ArrayLike, *, level: float = 0.95) -> Mrmc:
+def mrmc(truth: ArrayLike, ratings: ArrayLike, *, method: str = "or", level: float = 0.95) -> Mrmc:
     """Obuchowski-Rockette with Hillis' degrees of freedom; AUC by Wilcoxon, covariance by the jackknife (as RJafroc).
 
     truth: one value per case. ratings: modality x reader x case, higher means positive; two or more of each.
+    method: "or", or "dbm" (Dorfman, Berbaum and Metz' pseudovalues): the same but for fixed readers, where it takes F
+    and t with as many degrees of freedom as cases less one where "or" takes chi-square and the normal.
     """
     from scipy.stats import chi2, norm
     from scipy.stats import f as fisher
@@ -59,6 +61,8 @@ def mrmc(truth: ArrayLike, ratings: ArrayLike, *, level: float = 0.95) -> Mrmc:
     if x.ndim != 3 or x.shape[2] != positive.size or min(x.shape[:2]) < 2 or not np.isfinite(x).all():
         raise WrongCall(f"the ratings have the shape {x.shape} or a gap; needed: modality x reader x {positive.size}"
                         " cases, two modalities and two readers at least")  # fmt: skip
+    if method not in ("or", "dbm"):
+        raise WrongCall(f"method {method!r}; needed: or, or dbm")
     if min(int(positive.sum()), int((~positive).sum())) < 2:
         raise WrongCall("fewer than two cases of one class; needed: two of each at least")
     n_mod, n_read, n = x.shape
@@ -88,10 +92,17 @@ def mrmc(truth: ArrayLike, ratings: ArrayLike, *, level: float = 0.95) -> Mrmc:
     rrrc = Comparison("other readers and cases", ms_t / both, n_mod - 1, ddf,
                       float(fisher.sf(ms_t / both, n_mod - 1, ddf)),
                       difference(both, float(student.ppf(high, ddf)), "Obuchowski-Rockette, Hillis"))  # fmt: skip
-    cases = var - cov1 + (n_read - 1) * max(cov2 - cov3, 0.0)
-    chi = (n_mod - 1) * ms_t / cases
-    frrc = Comparison("other cases, these readers", chi, n_mod - 1, None, float(chi2.sf(chi, n_mod - 1)),
-                      difference(cases, float(norm.ppf(high)), "Obuchowski-Rockette, readers fixed"))  # fmt: skip
+    if method == "or":
+        cases = var - cov1 + (n_read - 1) * max(cov2 - cov3, 0.0)
+        chi = (n_mod - 1) * ms_t / cases
+        frrc = Comparison("other cases, these readers", chi, n_mod - 1, None, float(chi2.sf(chi, n_mod - 1)),
+                          difference(cases, float(norm.ppf(high)), "Obuchowski-Rockette, readers fixed"))  # fmt: skip
+    else:
+        cases, df_tc = var - cov1 + (n_read - 1) * (cov2 - cov3), (n_mod - 1) * (n - 1)
+        frrc = Comparison("other cases, these readers", ms_t / cases, n_mod - 1, df_tc,
+                          float(fisher.sf(ms_t / cases, n_mod - 1, df_tc)),
+                          difference(cases, float(student.ppf(high, df_tc)),
+                                     "Dorfman-Berbaum-Metz, readers fixed"))  # fmt: skip
     rrfc = Comparison("other readers, these cases", ms_t / ms_tr, n_mod - 1, df_tr,
                       float(fisher.sf(ms_t / ms_tr, n_mod - 1, df_tr)),
                       difference(ms_tr, float(student.ppf(high, df_tr)),

@@ -55,20 +55,25 @@ class Survival:
         )
 
     def median(self, *, level: float = 0.95) -> Estimate:
-        """The time by which half have had the event, with the interval of R's survfit (log)."""
+        """The time by which half have had the event, with the interval of R's survfit (log). Where the curve stays at
+        one half for a while: the middle of that while. No upper end in reach: the number without an interval."""
         half = quantile(level) * np.sqrt(self.variance)
         with np.errstate(invalid="ignore"):
             low, high = self.survival * np.exp(-half), np.minimum(1.0, self.survival * np.exp(half))
-        middle, early, late = (self._first(curve) for curve in (self.survival, low, high))
+        middle, early, late = (self._half(curve) for curve in (self.survival, low, high))
         if middle is None:
             return Estimate.cannot_tell("more than half are without the event to the end")
         if early is None or late is None:
             return Estimate(middle)
-        return Estimate(middle, early, late, level, "greenwood, log")
+        return Estimate(middle, min(early, middle), max(late, middle), level, "greenwood, log")
 
-    def _first(self, curve: Floats) -> float | None:
-        reached = np.flatnonzero(curve <= 0.5 + 1e-12)
-        return float(self.times[reached[0]]) if reached.size else None
+    def _half(self, curve: Floats) -> float | None:
+        known = ~np.isnan(curve)
+        reached, passed = (np.flatnonzero(known & (curve <= 0.5 + slack)) for slack in (1.5e-8, -1.5e-8))
+        if not reached.size:
+            return None
+        after = passed[0] if passed.size else self.times.size - 1
+        return float(self.times[reached[0]] + self.times[after]) / 2.0
 
     def restricted_mean(self, until: float, *, level: float = 0.95) -> Estimate:
         """Mean time without the event within `until`, the area under the curve (as print(survfit, rmean =))."""
@@ -145,20 +150,24 @@ def concordance(
 ) -> Concordance:  # fmt: skip
     """The chance that of two cases the one with the higher score has the event first, ties in the score counting half.
 
-    weights: "harrell" (every comparable pair the same; depends on the censoring) or "uno" (inverse probability of
-    censoring, 1 / G(t-)^2; Uno 2011). until: only events before that time. Memory grows with the cases, time with
-    their square.
+    weights: "harrell" (every comparable pair the same; depends on the censoring), "uno" (inverse probability of
+    censoring, 1 / G(t-)^2, as survival's timewt = "n/G2") or "uno-2011" (as survC1: a case censored at the very time of
+    an event is no pair with it and stays in the censoring curve's risk set). until: only events before that time.
+    Memory grows with the cases, time with their square.
     """
     times, events = followed(time, event)
     values = numbers(score, "the score")
     same_length(times.size, values.size, "the time", "the score")
-    if weights not in ("harrell", "uno"):
-        raise WrongCall(f"weights {weights!r}; needed: harrell or uno")
-    weight = np.ones(times.size) if weights == "harrell" else censoring(times, events).before(times) ** -2.0
+    if weights not in ("harrell", "uno", "uno-2011"):
+        raise WrongCall(f"weights {weights!r}; needed: harrell, uno or uno-2011")
+    weight, strict = np.ones(times.size), weights == "uno-2011"
+    if weights != "harrell":
+        followed_on = kaplan_meier(times, ~events) if strict else censoring(times, events)
+        weight[events] = followed_on.before(times[events]) ** -2.0
     good, all_pairs = np.zeros(times.size), np.zeros(times.size)
     counts = np.zeros(3)
     for i in np.flatnonzero(events if until is None else events & (times < until)):
-        later = (times > times[i]) | ((times == times[i]) & ~events)
+        later = (times > times[i]) | ((times == times[i]) & ~events & (not strict))
         gap = values[i] - values[later]
         won, tied = gap > 0, gap == 0
         worth = (won + 0.5 * tied) * weight[i]
@@ -192,60 +201,87 @@ def censoring(times: Floats, events: Bools) -> Survival:
 
 @dataclass(frozen=True)
 class AtTime:
-    """How well a risk tells, and how true it is, at one time, by inverse probability of censoring."""
+    """How well a risk tells, and how true it is, at one time, by inverse probability of censoring. brier is None where
+    no risk was given."""
 
     time: float
     auc: Estimate
-    brier: float | None
-    brier_null: float
+    brier: Estimate | None
+    brier_null: Estimate
 
 
 def at_time(
-    time: ArrayLike, event: ArrayLike, score: ArrayLike, when: float, *, risk: ArrayLike | None = None, draws: int = 0,
-    seed: int = 0, level: float = 0.95,
+    time: ArrayLike, event: ArrayLike, score: ArrayLike, when: float, *, risk: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> AtTime:  # fmt: skip
     """AUC between cases with the event by `when` and cases still free of it then (cumulative, dynamic; Blanche 2013).
 
     risk: probability of the event by `when`, for the Brier score; brier_null: that of Kaplan-Meier for everybody.
-    draws: bootstrap draws for the interval of the AUC; 0 for none.
+    Intervals: normal, from the influence function with the estimated censoring, as riskRegression's Score.
     """
     times, events = followed(time, event)
     values = numbers(score, "the score")
     same_length(times.size, values.size, "the time", "the score")
-    had, free, weight = _weights(times, events, when)
-    if not had.any() or not free.any():
-        none = Estimate.cannot_tell(f"no case with the event by {when:g}, or none followed beyond")
-        return AtTime(when, none, None, float("nan"))
-    area = _weighted_auc(had, free, weight, values)
-    estimate = Estimate(area)
-    if draws:
-        generator, seen = np.random.default_rng(seed), []
-        for _ in range(draws):
-            pick = generator.integers(0, times.size, times.size)
-            a, b, w = _weights(times[pick], events[pick], when)
-            if a.any() and b.any():
-                seen.append(_weighted_auc(a, b, w, values[pick]))
-        low, high = np.quantile(seen, ((1 - level) / 2, (1 + level) / 2))
-        estimate = Estimate(area, min(float(low), area), max(float(high), area), level, f"bootstrap, {draws} draws")
-    null = 1.0 - kaplan_meier(times, events).at(when)
-    brier = None if risk is None else _brier(had, weight, numbers(risk, "the risk"))
-    return AtTime(when, estimate, brier, _brier(had, weight, np.full(times.size, null)))
-
-
-def _weights(times: Floats, events: Bools, when: float) -> tuple[Bools, Bools, Floats]:
     curve = censoring(times, events)
     had, free = (times <= when) & events, times > when
+    if not had.any() or not free.any():
+        none = Estimate.cannot_tell(f"no case with the event by {when:g}, or none followed beyond")
+        return AtTime(when, none, None, none)
     weight = np.where(had, 1.0 / curve.before(times), np.where(free, 1.0 / max(curve.at(when), 1e-300), 0.0))
-    return had, free, weight
+    null = np.full(times.size, 1.0 - kaplan_meier(times, events).at(when))
+
+    def brier(p: Floats) -> Estimate:
+        part = weight * (p - had) ** 2
+        own = part - part.mean() + _through_censoring(part, times, events, when)
+        return _normal(float(part.mean()), own, level)
+
+    area, own = _area(had, free, weight, values, times, events, when)
+    return AtTime(
+        when, _normal(area, own, level), None if risk is None else brier(numbers(risk, "the risk")), brier(null)
+    )
 
 
-def _weighted_auc(had: Bools, free: Bools, weight: Floats, values: Floats) -> float:
-    order = np.argsort(values[free], kind="stable")
-    low = values[free][order]
-    mass = np.concatenate(([0.0], np.cumsum(weight[free][order])))
-    below = mass[np.searchsorted(low, values[had], "left")] + mass[np.searchsorted(low, values[had], "right")]
-    return float(weight[had] @ below / (2.0 * weight[had].sum() * mass[-1]))
+def _area(
+    had: Bools, free: Bools, weight: Floats, values: Floats, times: Floats, events: Bools, when: float
+) -> tuple[float, Floats]:
+    """The weighted area and every case's influence on it."""
+    n = times.size
+    by_had, by_free = np.zeros(n), np.zeros(n)
+    by_had[had] = _below(values[free], weight[free], values[had])
+    by_free[free] = _below(-values[had], weight[had], -values[free])
+    mass_had, mass_free = weight[had].sum(), weight[free].sum()
+    area = float(weight[had] @ by_had[had] / (mass_had * mass_free))
+    bottom = mass_had * mass_free / n**2
+    pairs = weight * (by_had + by_free - area * np.where(had, mass_free, mass_had)) / n
+    return area, np.asarray((pairs + _through_censoring(pairs, times, events, when)) / bottom)
 
 
-def _brier(had: Bools, weight: Floats, risk: Floats) -> float:
-    return float((weight * (risk - had) ** 2).mean())
+def _below(values: Floats, weight: Floats, at: Floats) -> Floats:
+    """Weight of the values under each place, half of those on it."""
+    order = np.argsort(values, kind="stable")
+    mass, low = np.concatenate(([0.0], np.cumsum(weight[order]))), values[order]
+    return np.asarray((mass[np.searchsorted(low, at, "left")] + mass[np.searchsorted(low, at, "right")]) / 2.0)
+
+
+def _through_censoring(part: Floats, times: Floats, events: Bools, when: float) -> Floats:
+    """Influence of each case on the mean of `part` through the censoring curve whose inverse weights it: the martingale
+    of its censoring, up to just before each event and, for those free of it, up to `when`."""
+    n = times.size
+    points, inverse, leaving = np.unique(times, return_inverse=True, return_counts=True)
+    risk = n - np.concatenate(([0], np.cumsum(leaving)[:-1]))
+    lost = np.bincount(inverse, weights=~events, minlength=points.size)
+    steps = np.concatenate(([0.0], np.cumsum(n * lost / risk**2)))  # steps[i]: before time i
+    # where the weight of a part stops to depend on the censoring: before its event, or at `when`
+    last = int(np.searchsorted(points, when, "right"))
+    reach = np.where(times > when, last, inverse)
+    order = np.argsort(reach, kind="stable")
+    mass = np.concatenate(([0.0], np.cumsum(part[order])))
+    drift = np.concatenate(([0.0], np.cumsum(part[order] * steps[reach[order]])))
+    until = np.searchsorted(reach[order], inverse, "right")  # parts that end at or before the case's own time
+    jump = np.where(events, 0.0, n / risk[inverse])
+    return np.asarray((-drift[until] + (jump - steps[inverse + 1]) * (mass[-1] - mass[until])) / n)
+
+
+def _normal(value: float, influence: Floats, level: float) -> Estimate:
+    half = quantile(level) * float(influence.std(ddof=1) / np.sqrt(influence.size))
+    return Estimate(value, max(0.0, value - half), min(1.0, value + half), level, "influence function")
