@@ -41,15 +41,30 @@ def scores(
     risk: Annotated[
         bool | None, typer.Option("--risk/--no-risk", help="Is the score a probability? Else by range.")
     ] = None,
+    place: Annotated[
+        str | None, typer.Option(help="Hold it against published models of this modality: ct, cemri, mri, ceus, ...")
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="What these cases are to the model: internal or external.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="What the truth says, for --place; mvi in the published table.")
+    ] = None,
+    place_table: Annotated[
+        Path | None, typer.Option(help="Another table of pooled results for --place, with the same columns.")
+    ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Judge a risk or score per patient or lesion against the truth."""
+    from hepar.validate.place_report import asked_place, place_settings
     from hepar.validate.score_set import ScoreSettings, judge_scores, settings_of
 
     columns, digest = read_table(table)
     settings = ScoreSettings(truth, score, patient, site, split, fit_split, tuple(by or ()), positive, threshold, risk)
-    deliver(judge_scores(columns, settings), settings_of(settings), digest, output, table, overwrite, quiet)
+    placed = asked_place(place, validation, target, place_table)
+    told = {**settings_of(settings), "validation": validation, "place": placed and place_settings(placed)}
+    deliver(judge_scores(columns, settings, placed), told, digest, output, table, overwrite, quiet)
 
 
 @app.command()

@@ -9,6 +9,8 @@ import numpy as np
 
 from hepar.page import Cell, Column, Facts, Figure, Figures, Label, Note, Notes, Page, Section, Stroke, Table, Text
 from hepar.page.blocks import Block
+from hepar.validate.place_report import SECTION as PLACE
+from hepar.validate.place_report import place_blocks
 
 BANNER = "Research use, not a certified device"
 COLOURS = ("#0b5a6b", "#c0561a", "#6b4fa0", "#3d7a33", "#a01f4b", "#555555")
@@ -62,7 +64,8 @@ def _section(name: str, made: Mapping[str, Any]) -> Section:
     own = [one for one in made["measures"] if one["section"] == name]
     groups, names = (list(dict.fromkeys(one[key] for one in own)) for key in ("group", "name"))
     found = {(one["group"], one["name"]): one for one in own}
-    blocks: list[Block] = []
+    above, below = place_blocks(made) if name == PLACE else ((), ())
+    blocks: list[Block] = [*above]
     charts = [_chart(one) for one in made["figures"] if one["section"] == name]
     if charts:
         blocks.append(Figures("", tuple(charts), columns=2))
@@ -79,7 +82,7 @@ def _section(name: str, made: Mapping[str, Any]) -> Section:
             (Cell(one, small=_unit(own, one)), *(_cell(found.get((group, one))) for group in groups)) for one in names
         )
         blocks.append(Table(columns, rows))
-    return Section(name, tuple(blocks))
+    return Section(name, (*blocks, *below))
 
 
 def _unit(own: Sequence[Mapping[str, Any]], name: str) -> str:

@@ -18,7 +18,7 @@ import hepar
 from hepar.errors import Fault
 from hepar.record import Estimate
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 SCHEMA_FILE = Path(__file__).parent / "schema" / f"results-{SCHEMA_VERSION}.schema.json"
 DIGITS = 10
 """Significant digits of a stored number."""
@@ -71,6 +71,8 @@ class Results:
     charts: list[Chart] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     cases: list[dict[str, Any]] = field(default_factory=list)
+    place: dict[str, Any] | None = None
+    """Where the model stands among those published, see `place_report`."""
 
     def add(self, section: str, group: str, name: str, value: Estimate | float | None, n: int, unit: str = "") -> None:
         """Add one measure; a plain number has no interval, None no value."""
@@ -118,6 +120,7 @@ def document(results: Results, settings: Mapping[str, Any], input_sha256: str) -
             for one in results.charts
         ],
         "notes": list(results.notes),
+        **({} if results.place is None else {"place": results.place}),
         "provenance": {
             "version": hepar.__version__,
             "settings": dict(settings),
