@@ -129,8 +129,10 @@ def _risk_sets(
             xd, wd = part[dead], own[dead]
             d0, d1, d2 = wd.sum(), wd @ xd, (xd * wd[:, None]).T @ xd
             shares = [r / m if ties == "efron" else 0.0 for r in range(m)]
-            sums = [(s0 - share * d0, s1 - share * d1, s2 - share * d2) for share in shares]
-            yield float(t[a]), xd.sum(axis=0), float(eta[a:b][dead].sum()), sums
+            sums: list[tuple[float, Floats, Floats]] = [
+                (float(s0 - share * d0), s1 - share * d1, s2 - share * d2) for share in shares
+            ]
+            yield float(t[a]), np.asarray(xd.sum(axis=0)), float(eta[a:b][dead].sum()), sums
 
 
 @dataclass(frozen=True)

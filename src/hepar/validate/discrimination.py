@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hepar.errors import WrongCall
 from hepar.record import Estimate
-from hepar.validate.inputs import Bools, Floats, numbers, paired, quantile, same_length, two_sided
+from hepar.validate.inputs import Bools, Floats, Ints, numbers, paired, quantile, same_length, two_sided
 
 METHODS = ("logit-delong", "delong", "hanley-mcneil")
 
 
-def auc(truth: ArrayLike, score: ArrayLike, *, method: str = "logit-delong", level: float = 0.95) -> Estimate:
+def auc(
+    truth: ArrayLike, score: ArrayLike, *, method: str = "logit-delong", cluster: ArrayLike | None = None,
+    level: float = 0.95,
+) -> Estimate:  # fmt: skip
     """Area under the ROC curve: the chance that a positive case scores higher than a negative one, ties counting half.
 
     truth: 0 and 1 or bool; score: any finite number, higher means positive.
     method: "logit-delong" (DeLong's variance on the logit scale, inside 0..1), "delong" (Wald, as pROC's ci.auc),
     "hanley-mcneil" (1982, Wald). One class only gives no number and the reason. Perfect separation has no variance; its
     interval is that of Clopper and Pearson for the smaller class all right. Scores all equal: 0.5 without interval.
-    Source: DeLong 1988; Sun and Xu 2014 (mid-ranks); Pepe 2003, p. 107 (logit scale).
+    cluster: the patient of each case, where patients have several (lesions, segments); the variance is then
+    Obuchowski's. Fewer than two patients with cases of a class: no interval.
+    Source: DeLong 1988; Sun and Xu 2014 (mid-ranks); Pepe 2003, p. 107 (logit scale); Obuchowski, Biometrics 1997.
     """
     if method not in METHODS:
         raise WrongCall(f"method {method!r} is not known; needed: one of {', '.join(METHODS)}")
@@ -31,10 +36,44 @@ def auc(truth: ArrayLike, score: ArrayLike, *, method: str = "logit-delong", lev
         only = "positive" if n_pos else "negative"
         return Estimate.cannot_tell(f"all {positive.size} cases are {only}; an AUC needs both classes")
     area, by_pos, by_neg = placements(positive, values)
+    if cluster is not None:
+        return _of_clusters(area, by_pos, by_neg, positive, cluster, method, level)
     variance = _variance(by_pos, by_neg)
     if method == "hanley-mcneil":
         variance = hanley_mcneil_variance(area, n_pos, positive.size - n_pos)
     return with_interval(area, variance, min(n_pos, positive.size - n_pos), method=method, level=level)
+
+
+def _of_clusters(
+    area: float, by_pos: Floats, by_neg: Floats, positive: Bools, cluster: ArrayLike, method: str, level: float
+) -> Estimate:
+    if method == "hanley-mcneil":
+        raise WrongCall("Hanley and McNeil's variance takes every case for itself; with clusters use logit-delong")
+    names, code = np.unique(np.asarray(cluster), return_inverse=True)
+    same_length(positive.size, code.size, "the truth", "the cluster")
+    smaller = min(np.unique(code[who]).size for who in (positive, ~positive))
+    if smaller < 2:
+        return Estimate(area)
+    variance = clustered_variance(area, by_pos, by_neg, code[positive], code[~positive])
+    made = with_interval(area, variance, smaller, method=method, level=level)
+    if made.low is None:
+        return made
+    return replace(made, method=f"{made.method}, clustered ({names.size} patients)")
+
+
+def clustered_variance(area: float, by_pos: Floats, by_neg: Floats, of_pos: Ints, of_neg: Ints) -> float:
+    """Obuchowski's variance of an area (1997). by_pos, by_neg: see `placements`; of_pos, of_neg: the number of each
+    case's cluster. With one case per cluster it is DeLong's."""
+    k = int(max(of_pos.max(), of_neg.max())) + 1
+    sums = [np.bincount(of, weights=by - area, minlength=k) for of, by in ((of_pos, by_pos), (of_neg, by_neg))]
+    m, n = by_pos.size, by_neg.size
+    with_pos, with_neg = (np.unique(of).size for of in (of_pos, of_neg))
+    both = np.union1d(of_pos, of_neg).size
+    return float(
+        with_pos / (with_pos - 1) * (sums[0] @ sums[0]) / m**2
+        + with_neg / (with_neg - 1) * (sums[1] @ sums[1]) / n**2
+        + 2.0 * both / (both - 1) * (sums[0] @ sums[1]) / (m * n)
+    )
 
 
 def with_interval(area: float, variance: float, smaller_class: int, *, method: str, level: float) -> Estimate:
