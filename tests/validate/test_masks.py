@@ -8,7 +8,6 @@ from hepar.record import Estimate
 from hepar.validate.bootstrap import mean, of_sums, ratio
 from hepar.validate.case import measure_case, measure_masks
 from hepar.validate.detection import CaseLesions, case_lesions, lesion_wise, long_axes_mm, patient_wise
-from hepar.validate.lits import lits_case, lits_set
 from hepar.validate.matching import match_lesions
 from hepar.validate.overlap import counts, pooled
 from hepar.validate.surfaces import piece_areas
@@ -121,38 +120,6 @@ def test_interval_draws_patients_and_not_lesions():
 def test_the_same_seed_draws_the_same():
     values = np.arange(30.0)
     assert mean(values) == mean(values)
-
-
-def test_lits_as_published_and_corrected():
-    """One prediction over two lesions: merged and found as published, none found when corrected (IoU 32/72 each)."""
-    shape = (6, 12, 20)
-    ref = boxes(shape, ((1, 2, 2), (5, 6, 4)), ((1, 2, 5), (5, 6, 7)))
-    pred = boxes(shape, ((1, 2, 2), (5, 6, 7)))
-    published = lits_case(pred, ref, (1, 1, 1), version="as published (scorer)")
-    corrected = lits_case(pred, ref, (1, 1, 1))
-    assert (published.true, published.false, published.missed) == (1, 0, 0)
-    assert (corrected.true, corrected.false, corrected.missed) == (0, 1, 2)
-    assert published.rvd.estimate == pytest.approx((64 - 80) / 80)
-    assert corrected.rvd.estimate == pytest.approx((80 - 64) / 64)
-    both = lits_set([corrected, corrected], [(80, 64, 64)] * 2)
-    assert both.dice_global == pytest.approx(128 / 144)
-    assert both.recall == 0.0
-
-
-def test_lits_scores_an_empty_prediction_three_ways():
-    ref, empty = boxes((6, 8, 8), ((1, 1, 1), (4, 4, 4))), np.zeros((6, 8, 8), bool)
-    values = [
-        lits_case(empty, ref, (1, 1, 1), version=f"as published ({name})").assd_mm for name in ("scorer", "notebook")
-    ]
-    assert [value.estimate for value in values] == [9001.0, 0.0]
-    assert lits_case(empty, ref, (1, 1, 1)).assd_mm.missing == "the prediction is empty"
-
-
-def test_lits_corners_touching_are_two_lesions_as_published_and_one_corrected():
-    ref = boxes((8, 8, 8), ((0, 0, 0), (3, 3, 3)), ((3, 3, 3), (6, 6, 6)))
-    counted = [lits_case(np.zeros_like(ref), ref, (1, 1, 1), version=v).missed
-               for v in ("as published (scorer)", "corrected")]  # fmt: skip
-    assert counted == [2, 1]
 
 
 def test_a_case_is_measured_by_structure():

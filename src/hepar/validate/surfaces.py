@@ -165,7 +165,7 @@ def bounding_box(*maps: NDArray[Any]) -> tuple[slice, slice, slice] | None:
             return None
         sides.append(slice(int(where[0]), int(where[-1]) + 1))
     rows, columns = sides
-    deep = np.flatnonzero(_any([one[:, rows, columns].any(axis=(1, 2)) for one in maps]))
+    deep = np.flatnonzero(_any([np.asarray(one[:, rows, columns].any(axis=(1, 2))) for one in maps]))
     return slice(int(deep[0]), int(deep[-1]) + 1), rows, columns
 
 
