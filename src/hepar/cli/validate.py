@@ -35,11 +35,24 @@ def scores(
     fit_split: Annotated[
         str | None, typer.Option(help="Split that chooses the threshold; the others are judged.")
     ] = None,
-    by: Annotated[list[str] | None, typer.Option(help="Column of subgroups; may be repeated.")] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of subgroups, numbers with their cuts: sex, age:50,65. May be repeated."),
+    ] = None,
     positive: Positive = None,
     threshold: Threshold = None,
     risk: Annotated[
         bool | None, typer.Option("--risk/--no-risk", help="Is the score a probability? Else by range.")
+    ] = None,
+    study_uid: Annotated[str | None, typer.Option(help="Column of the study UID, for the leak check.")] = None,
+    internal: Annotated[
+        str | None, typer.Option(help="Split that the others are held against; default: the one named internal.")
+    ] = None,
+    variables: Annotated[
+        int | None, typer.Option(min=1, help="Candidate variables of the model, for events per variable.")
+    ] = None,
+    prevalence: Annotated[
+        list[float] | None, typer.Option(help="Local prevalence (0 to 1) for the chance after a test. May be repeated.")
     ] = None,
     place: Annotated[
         str | None, typer.Option(help="Hold it against published models of this modality: ct, cemri, mri, ceus, ...")
@@ -61,7 +74,10 @@ def scores(
     from hepar.validate.score_set import ScoreSettings, judge_scores, settings_of
 
     columns, digest = read_table(table)
-    settings = ScoreSettings(truth, score, patient, site, split, fit_split, tuple(by or ()), positive, threshold, risk)
+    settings = ScoreSettings(
+        truth, score, patient, site, split, fit_split, tuple(by or ()), positive, threshold, risk, study_uid, internal,
+        variables, tuple(prevalence or ()),
+    )  # fmt: skip
     placed = asked_place(place, validation, target, place_table)
     told = {**settings_of(settings), "validation": validation, "place": placed and place_settings(placed)}
     deliver(judge_scores(columns, settings, placed), told, digest, output, table, overwrite, quiet)

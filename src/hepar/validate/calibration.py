@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from hepar.errors import WrongCall
 from hepar.record import Estimate
 from hepar.validate.discrimination import placements
-from hepar.validate.inputs import Bools, Floats, quantile, risks, two_sided
+from hepar.validate.inputs import Bools, Floats, Ints, paired, quantile, risks, same_length, two_sided
 from hepar.validate.logistic import LogisticFit, logistic, loglik
 from hepar.validate.smooth import SMOOTHERS, logit, smooth
 
@@ -107,6 +107,7 @@ class CalibrationCurve:
     """Predicted and observed risk, sorted by the predicted one; low and high: a band, None without one.
 
     ici, e50, e90, emax: mean, median, 90th percentile and largest distance of the curve from the diagonal.
+    ici_range, e50_range, e90_range: percentile intervals of the same draws as the band.
     """
 
     smoother: str
@@ -118,14 +119,19 @@ class CalibrationCurve:
     emax: float
     low: Floats | None = None
     high: Floats | None = None
+    ici_range: tuple[float, float] | None = None
+    e50_range: tuple[float, float] | None = None
+    e90_range: tuple[float, float] | None = None
 
 
 def calibration_curve(
-    truth: ArrayLike, risk: ArrayLike, *, smoother: str = "loess", draws: int = 0, seed: int = 0, level: float = 0.95
-) -> CalibrationCurve:
+    truth: ArrayLike, risk: ArrayLike, *, smoother: str = "loess", draws: int = 0, seed: int = 0, level: float = 0.95,
+    patients: ArrayLike | None = None,
+) -> CalibrationCurve:  # fmt: skip
     """Flexible calibration curve and its indices (Austin and Steyerberg 2019). smoother: see `smooth`.
 
-    draws: bootstrap draws of the cases for a pointwise percentile band; 0 for none.
+    draws: bootstrap draws of the cases, or of whole `patients`, for a pointwise percentile band; 0 for none. Indices of
+    a drawn sample are larger than those of the cases themselves where calibration is good: read their ranges as wide.
     """
     positive, p = risks(truth, risk)
     if smoother not in SMOOTHERS:
@@ -136,20 +142,42 @@ def calibration_curve(
     order = np.argsort(p, kind="stable")
     away = np.abs(p - observed)
     low = high = None
+    ranges: list[tuple[float, float] | None] = [None, None, None]
     if draws:
-        generator, lines = np.random.default_rng(seed), []
-        for _ in range(draws):
-            pick = generator.integers(0, p.size, p.size)
+        lines, indices = [], []
+        for pick in _draws(p.size, draws, seed, patients):
             if np.unique(p[pick]).size < 10 or positive[pick].all() or not positive[pick].any():
                 continue
-            curve, own = smooth(p[pick], positive[pick], smoother=smoother), np.argsort(p[pick], kind="stable")
+            try:
+                curve, own = smooth(p[pick], positive[pick], smoother=smoother), np.argsort(p[pick], kind="stable")
+            except WrongCall:  # a draw whose classes are separated
+                continue
             lines.append(np.interp(p[order], p[pick][own], curve[own]))
+            off = np.abs(p[pick] - curve)
+            indices.append([float(off.mean()), *(float(v) for v in np.quantile(off, (0.5, 0.9)))])
         tail = (1 - level) / 2
-        low, high = (np.clip(v, 0, 1) for v in np.quantile(np.array(lines), (tail, 1 - tail), axis=0))
+        if lines:
+            low, high = (np.clip(v, 0, 1) for v in np.quantile(np.array(lines), (tail, 1 - tail), axis=0))
+            ranges = [(float(a), float(b)) for a, b in np.quantile(np.array(indices), (tail, 1 - tail), axis=0).T]
     half, ninety = (float(v) for v in np.quantile(away, (0.5, 0.9)))
     return CalibrationCurve(
-        smoother, p[order], observed[order], float(away.mean()), half, ninety, float(away.max()), low, high
+        smoother, p[order], observed[order], float(away.mean()), half, ninety, float(away.max()), low, high, *ranges
     )
+
+
+def _draws(n: int, draws: int, seed: int, patients: ArrayLike | None) -> Iterator[Ints]:
+    """Row numbers of each draw, with whole patients where they are given."""
+    generator = np.random.default_rng(seed)
+    if patients is None:
+        for _ in range(draws):
+            yield generator.integers(0, n, n)
+        return
+    code = np.unique(np.asarray(patients), return_inverse=True)[1]
+    same_length(n, code.size, "the risk", "the patients")
+    order = np.argsort(code, kind="stable")
+    rows = np.split(order, np.cumsum(np.bincount(code))[:-1])
+    for _ in range(draws):
+        yield np.concatenate([rows[i] for i in generator.integers(0, len(rows), len(rows))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,3 +276,17 @@ def recalibration(truth: ArrayLike, risk: ArrayLike, *, method: str = "logistic"
     else:
         shift, slope = (float(v) for v in logistic(np.column_stack([ones, x]), positive).coefficients)
     return lambda new: np.asarray(1 / (1 + np.exp(-(shift + slope * logit(np.asarray(new, dtype=np.float64))))))
+
+
+def as_risk(truth: ArrayLike, score: ArrayLike) -> Callable[[ArrayLike], Floats]:
+    """A function that turns a score that is no probability into a risk (Platt 1999: logistic regression on the score),
+    fitted on these cases; apply it to others and judge it there."""
+    positive, values = paired(truth, score)
+    if positive.all() or not positive.any() or float(values.std()) == 0.0:
+        raise WrongCall("all cases are of one class or all scores are equal; needed: both classes and different scores")
+    centre, width = float(values.mean()), float(values.std())
+    fit = logistic(np.column_stack([np.ones(values.size), (values - centre) / width]), positive)
+    shift, slope = (float(v) for v in fit.coefficients)
+    return lambda new: np.asarray(
+        1 / (1 + np.exp(-(shift + slope * (np.asarray(new, dtype=np.float64) - centre) / width)))
+    )

@@ -17,7 +17,7 @@ from hepar.validate.proportion import proportion
 from hepar.validate.reclassification import WARNING, idi, nri
 from hepar.validate.results import Chart, Results, series
 from hepar.validate.roc import roc_curve
-from hepar.validate.score_set import ScoreSettings, read_columns
+from hepar.validate.score_table import ScoreSettings, read_columns
 from hepar.validate.thresholds import mcnemar
 from hepar.validate.utility import net_benefit
 
@@ -73,8 +73,8 @@ def _rows(
 ) -> tuple[dict[Key, tuple[bool, float]], set[Key]]:
     """Truth and score of every usable row, and the keys of all rows."""
     by = tuple(name for name in (settings.case, settings.reader) if name)
-    wanted = ScoreSettings(settings.truth, settings.score, by=by, positive=settings.positive)
-    table = read_columns(columns, wanted, Results("compare", "rows"))
+    wanted = ScoreSettings(settings.truth, settings.score, positive=settings.positive)
+    table = read_columns(columns, wanted, Results("compare", "rows"), also=by)
     keys = _keys(table.columns, settings)
     every = _keys(columns, settings)
     if len(set(every)) < len(every):

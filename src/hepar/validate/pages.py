@@ -133,7 +133,13 @@ def _chart(one: Mapping[str, Any]) -> Figure:
         strokes.append(Stroke(place([x0, x1], [tick, tick]), "#e3e7ea", 0.7))
         labels.append(Label(float(at[0]) - 26, float(at[1]), f"{tick:g}", "#1c2329"))
     legend = []
-    for i, line in enumerate(one["series"]):
+    names = list(dict.fromkeys(line["name"] for line in one["series"] if line["kind"] != "thin"))
+    i = 0
+    for line in one["series"]:
+        if line["kind"] == "thin":  # a band belongs to the line before it
+            strokes.append(Stroke(place(line["x"], line["y"]), COLOURS[i % len(COLOURS)], 0.8))
+            continue
+        i = names.index(line["name"])
         colour = COLOURS[i % len(COLOURS)]
         points = place(line["x"], line["y"])
         if line["kind"] == "points":
@@ -145,6 +151,8 @@ def _chart(one: Mapping[str, Any]) -> Figure:
         legend.append(
             f"{COLOUR_NAMES[i % len(COLOURS)]}{', dashed' if line['kind'] == 'dashed' else ''}: {line['name']}"
         )
+    if any(line["kind"] == "thin" for line in one["series"]):
+        legend.append("thin: its 95 % band")
     caption = f"{one['caption']} {'; '.join(legend)}.".strip()
     return Figure(
         np.full((1, 1), 255, dtype=np.uint8), WIDTH, HEIGHT, one["title"], caption,

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
 from hepar.errors import WrongCall
 from hepar.validate.inputs import Bools
+from hepar.validate.place_report import PlaceSettings, add_place
 from hepar.validate.results import Results
 from hepar.validate.score_after import after_test, recalibrated
 from hepar.validate.score_groups import by_group, drops, internal_of, over_sites
-from hepar.validate.score_parts import can_be_calibrated, calibration_part, discrimination, usefulness
+from hepar.validate.score_parts import calibration_part, can_be_calibrated, discrimination, usefulness
 from hepar.validate.score_size import size_part
 from hepar.validate.score_table import ScoreSettings, ScoreTable, read_columns, settings_of
 from hepar.validate.thresholds import choose_threshold
 
+Chosen = Literal["given", "other cases", "same cases"]
 __all__ = ["ScoreSettings", "ScoreTable", "judge_scores", "read_columns", "settings_of"]
 
 
-def judge_scores(columns: Mapping[str, Sequence[str]], settings: ScoreSettings) -> Results:
-    """Everything that can be said of a table of scores."""
+def judge_scores(
+    columns: Mapping[str, Sequence[str]], settings: ScoreSettings, place: PlaceSettings | None = None
+) -> Results:
+    """Everything that can be said of a table of scores. place: hold it against published models, too."""
     results = Results("scores", "How good is the score?")
     table = read_columns(columns, settings, results)
     threshold, fitted = _threshold(table, settings, results)
@@ -41,14 +46,19 @@ def judge_scores(columns: Mapping[str, Sequence[str]], settings: ScoreSettings) 
                              "cannot be judged; recalibrate it into a risk first.")  # fmt: skip
     if fitted.any():
         recalibrated(table.where(fitted), judged, results, split=str(settings.fit_split), risk=risk)
+    if place is not None:
+        chosen: Chosen = "given" if settings.threshold is not None else "other cases" if fitted.any() else "same cases"
+        patients = judged.columns[settings.patient] if settings.patient else None
+        add_place(results, place, judged.positive, judged.score, threshold, chosen, patients)
     size_part(judged, table.where(fitted) if fitted.any() else table, results, settings, risk)
     _elsewhere(table, judged, results, settings, threshold, risk and can_be_calibrated(judged))
     return results
 
 
 def _elsewhere(
-    table: ScoreTable, judged: ScoreTable, results: Results, settings: ScoreSettings, threshold: float | None, risk: bool
-) -> None:
+    table: ScoreTable, judged: ScoreTable, results: Results, settings: ScoreSettings, threshold: float | None,
+    risk: bool,
+) -> None:  # fmt: skip
     """By split, by site and by subgroup; the drop from inside to outside; pooled over sites."""
     if settings.split:
         by_group(settings.split, judged, results, threshold, risk)
@@ -57,8 +67,8 @@ def _elsewhere(
             own = table if internal == settings.fit_split else judged
             drops(settings.split, internal, own, results, threshold, risk)
             if internal == settings.fit_split:
-                results.notes.append(f"The split {internal} chose the threshold, so its sensitivity and specificity, and "
-                                     "the drop from it, look larger than they are.")  # fmt: skip
+                results.notes.append(f"The split {internal} chose the threshold, so its sensitivity and specificity, "
+                                     "and the drop from it, look larger than they are.")  # fmt: skip
     if settings.site and settings.site != settings.split:
         by_group(settings.site, judged, results, threshold, risk)
     if settings.site:

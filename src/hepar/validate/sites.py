@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from hepar.errors import WrongCall
 from hepar.record import Estimate
-from hepar.validate.discrimination import AucComparison, auc, compare_unpaired, placements
-from hepar.validate.inputs import Floats, paired, same_length
+from hepar.validate.discrimination import AucComparison, compare_unpaired
+from hepar.validate.inputs import Bools, Floats, Ints, paired, same_length
+from hepar.validate.pulls import Pull, effective, estimate, pull, variance
 
 
 def drop(
@@ -75,46 +77,97 @@ def _reml(y: Floats, v: Floats) -> float:
 
 
 def pooled_auc(truth: ArrayLike, score: ArrayLike, site: ArrayLike, *, smallest: int = 10) -> tuple[Pooling, list[str]]:
-    """AUC of the sites pooled on the logit scale and turned back; and the sites left out, each with its reason.
+    """`pooled` for the AUC."""
+    return pooled("AUC", truth, score, site, smallest=smallest)
 
+
+def pooled(
+    name: str, truth: ArrayLike, score: ArrayLike, site: ArrayLike, *, threshold: float | None = None,
+    cluster: Ints | None = None, smallest: int = 10,
+) -> tuple[Pooling, list[str]]:  # fmt: skip
+    """One measure of the sites pooled, and the sites left out, each with its reason.
+
+    AUC and shares are pooled on the logit scale, observed / expected on the log scale (Debray 2017), and turned back;
+    the others as they stand. A share of 0 or 1 gets half a case on either side. name: see `pulls.names`.
     A site needs `smallest` cases of each class and an AUC below 1. Raises WrongCall with fewer than two such sites.
     """
     positive, values = paired(truth, score)
     names = np.asarray(site)
     same_length(positive.size, names.size, "the truth", "the site")
-    logits, variances, out = [], [], []
-    for name in np.unique(names):
-        own = names == name
+    scale = "log" if name == "observed / expected" else "plain"
+    found, out = [], []
+    for one in np.unique(names):
+        own = names == one
         n_pos = int(positive[own].sum())
         if min(n_pos, int(own.sum()) - n_pos) < smallest:
-            out.append(
-                f"{name}: {n_pos} positive and {int(own.sum()) - n_pos} negative cases, {smallest} of each needed"
-            )
+            rest = int(own.sum()) - n_pos
+            out.append(f"{one}: {n_pos} positive and {rest} negative cases, {smallest} of each needed")
             continue
-        area, by_pos, by_neg = placements(positive[own], values[own])
+        part, own_cluster = pull(name, positive[own], values[own], threshold), None if cluster is None else cluster[own]
+        if isinstance(part, str):
+            out.append(f"{one}: {part}")
+        elif name == "AUC" or part.count is not None:
+            scale = "logit"
+            on_logit = _on_logit(part, own_cluster)
+            if on_logit is None:
+                out.append(f"{one}: the separation is perfect, so its AUC has no variance")
+            else:
+                found.append(on_logit)
+        else:
+            spread = variance(part, own_cluster)
+            if spread > 0 and np.isfinite(spread):
+                found.append((part.value, spread))
+            else:
+                out.append(f"{one}: no variance")
+    result = pool([value for value, _ in found], [spread for _, spread in found])
+    return _turned(result, scale), out
+
+
+def _on_logit(part: Pull, cluster: Ints | None) -> tuple[float, float] | None:
+    if part.count is None:
+        area = part.value
         if not 0.0 < area < 1.0:
-            out.append(f"{name}: the separation is perfect, so its AUC has no variance")
-            continue
-        variance = float(by_pos.var(ddof=1) / by_pos.size + by_neg.var(ddof=1) / by_neg.size)
-        logits.append(np.log(area / (1 - area)))
-        variances.append(variance / (area * (1 - area)) ** 2)
-    found = pool(logits, variances)
+            return None
+        return float(np.log(area / (1 - area))), variance(part, cluster) / (area * (1 - area)) ** 2
+    n = effective(part, cluster)
+    x = part.value * n
+    if x in (0.0, n):
+        x, n = x + 0.5, n + 1.0
+    return float(np.log(x / (n - x))), 1.0 / x + 1.0 / (n - x)
+
+
+def _turned(found: Pooling, scale: str) -> Pooling:
+    if scale == "plain":
+        return found
 
     def back(x: float) -> float:
-        return float(1.0 / (1.0 + np.exp(-x)))
+        return float(np.exp(x)) if scale == "log" else float(1.0 / (1.0 + np.exp(-x)))
 
     mean = found.mean
     assert mean.estimate is not None
     assert mean.low is not None
     assert mean.high is not None
-    turned = Estimate(back(mean.estimate), back(mean.low), back(mean.high), mean.level, f"{mean.method}, logit")
+    turned = Estimate(back(mean.estimate), back(mean.low), back(mean.high), mean.level, f"{mean.method}, {scale}")
     ends = None if found.prediction is None else (back(found.prediction[0]), back(found.prediction[1]))
-    return Pooling(turned, ends, found.tau2, found.i2_percent), out
+    return Pooling(turned, ends, found.tau2, found.i2_percent)
 
 
-def leave_one_site_out(truth: ArrayLike, score: ArrayLike, site: ArrayLike) -> dict[str, Estimate]:
-    """The AUC of all other sites together, by the site left out: one site that carries the result shows."""
+def leave_one_site_out(
+    truth: ArrayLike, score: ArrayLike, site: ArrayLike, *, name: str = "AUC", threshold: float | None = None,
+    cluster: Ints | None = None,
+) -> dict[str, Estimate]:  # fmt: skip
+    """A measure of all other sites together, by the site left out: one site that carries the result shows."""
     positive, values = paired(truth, score)
     names = np.asarray(site)
     same_length(positive.size, names.size, "the truth", "the site")
-    return {str(name): auc(positive[names != name], values[names != name]) for name in np.unique(names)}
+
+    def without(one: str) -> Estimate:
+        rest: Bools = names != one
+        if not rest.any():
+            return Estimate.cannot_tell("no other site")
+        return estimate(
+            name, positive[rest], values[rest], threshold, cluster=None if cluster is None else cluster[rest]
+        )
+
+    sites: Sequence[str] = np.unique(names).tolist()
+    return {str(one): without(one) for one in sites}
