@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hepar.errors import WrongCall
 from hepar.record import Estimate
-from hepar.validate.discrimination import auc
+from hepar.validate.discrimination import auc, placements_of, with_interval
 from hepar.validate.inputs import Ints
 from hepar.validate.thresholds import TwoByTwo
 
@@ -67,3 +67,34 @@ def auc_one_against_rest(truth: ArrayLike, scores: ArrayLike, labels: ArrayLike)
     if table.shape != (classes.size, names.size):
         raise WrongCall(f"the scores have the shape {table.shape}; needed: {classes.size} cases x {names.size} classes")
     return {name: auc(classes == name, table[:, i]) for i, name in enumerate(names.tolist())}
+
+
+def hand_till(truth: ArrayLike, scores: ArrayLike, labels: ArrayLike, *, level: float = 0.95) -> Estimate:
+    """Hand and Till's AUC of several classes (2001), as pROC's multiclass.roc: the mean over every pair of classes,
+    each class's own score telling it from the other. 0.5 is blind; how frequent a class is does not matter.
+
+    scores: cases x classes, in the order of `labels`. Interval: as DeLong's, on the logit scale. A label without a
+    case: no number. Raises WrongCall for a class that has no column.
+    """
+    classes: NDArray[Any] = np.asarray(truth)
+    table, names = np.asarray(scores, dtype=np.float64), np.asarray(labels)
+    if table.shape != (classes.size, names.size) or names.size < 2 or not np.isfinite(table).all():
+        raise WrongCall(f"the scores have the shape {table.shape} or a gap; needed: {classes.size} cases x "
+                        f"{names.size} classes, two at least")  # fmt: skip
+    if not np.isin(classes, names).all():
+        raise WrongCall(f"the truth holds {classes[~np.isin(classes, names)][0]}, which has no column of scores")
+    own = [classes == name for name in names]
+    if not all(who.any() for who in own):
+        return Estimate.cannot_tell("a class has no case; an AUC of all classes needs cases of each")
+    n = names.size
+    areas, pull = [], np.zeros(classes.size)
+    for i in range(n):
+        for j in range(n):
+            if i != j:
+                area, by_pos, by_neg = placements_of(table[own[i], i], table[own[j], i])
+                areas.append(area)
+                pull[own[i]] += (by_pos - area) / (n * (n - 1))
+                pull[own[j]] += (by_neg - area) / (n * (n - 1))
+    smallest = min(int(who.sum()) for who in own)
+    variance = sum(float(pull[who].var(ddof=1)) / int(who.sum()) for who in own) if smallest > 1 else float("nan")
+    return with_interval(float(np.mean(areas)), variance, smallest, method="logit-delong", level=level)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hepar.errors import WrongCall
+from hepar.record import Estimate
+from hepar.validate.discrimination import with_interval
 from hepar.validate.inputs import Floats, paired
 
 
@@ -45,25 +48,60 @@ def average_precision(truth: ArrayLike, score: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class PartialArea:
-    """raw: the area of that part. corrected: McClish's, 0.5 for a blind score and 1 for a perfect one."""
+    """raw: the area of that part. corrected: McClish's, 0.5 for a blind score and 1 for a perfect one (below 0.5 for
+    one worse than blind, where pROC gives none)."""
 
-    raw: float
-    corrected: float
+    raw: Estimate
+    corrected: Estimate
 
 
-def partial_auc(truth: ArrayLike, score: ArrayLike, *, lowest_specificity: float) -> PartialArea:
-    """The area where specificity runs from 1 down to `lowest_specificity` (McClish 1989), as pROC's partial.auc."""
-    if not 0.0 <= lowest_specificity < 1.0:
-        raise WrongCall(f"the lowest specificity is {lowest_specificity:g}; needed: from 0 to below 1")
-    curve, end = roc_curve(truth, score), 1.0 - lowest_specificity
-    inside = int(np.searchsorted(curve.x, end, "right"))
-    x, y = curve.x[:inside], curve.y[:inside]
-    if x[-1] < end:
-        reach = y[-1] + (curve.y[inside] - y[-1]) * (end - x[-1]) / (curve.x[inside] - x[-1])
-        x, y = np.append(x, end), np.append(y, reach)
-    raw = float(np.trapezoid(y, x))
+def partial_auc(
+    truth: ArrayLike, score: ArrayLike, *, lowest_specificity: float | None = None,
+    lowest_sensitivity: float | None = None, level: float = 0.95,
+) -> PartialArea:  # fmt: skip
+    """The area where specificity runs from 1 down to `lowest_specificity`, or beside the part of the curve where
+    sensitivity does so to `lowest_sensitivity` (McClish 1989), as pROC's partial.auc; name one of both.
+
+    Interval: the variance of Dodd and Pepe (Biometrics 2003), with that of the threshold which ends the part, on the
+    logit scale of the share of the largest possible area. Area 0 or full, or one case of a class: no interval.
+    """
+    given = [v for v in (lowest_specificity, lowest_sensitivity) if v is not None]
+    if len(given) != 1 or not 0.0 <= given[0] < 1.0:
+        raise WrongCall(f"the lowest specificity is {lowest_specificity}, the lowest sensitivity {lowest_sensitivity}; "
+                        "needed: one of both, from 0 to below 1")  # fmt: skip
+    positive, values = paired(truth, score)
+    if lowest_specificity is None:
+        positive, values = ~positive, -values
+    curve, end = roc_curve(positive, values), 1.0 - given[0]
+    down, inverse = -curve.thresholds[1:], -values
+    step = np.searchsorted(down, inverse, "left")  # which step of the curve each case belongs to
+    left, right = curve.x[step], curve.x[step + 1]
+    inside = np.clip(end - left, 0.0, right - left)
+    width = np.where(right > left, right - left, 1.0)
+    by_pos = np.where(right > left, np.maximum(end - right, 0.0) + inside * inside / (2.0 * width),
+                      np.maximum(end - left, 0.0))[positive]  # fmt: skip
+    reach = float(np.interp(end, *_highest(curve)))
+    middle = (curve.y[step] + curve.y[step + 1]) / 2.0
+    by_neg = (np.minimum(inside / width, 1.0) * (middle - reach))[~positive]
+    raw = float(by_pos.mean())
+    variance = sum(float(v.var(ddof=1)) / v.size if v.size > 1 else np.nan for v in (by_pos, by_neg))
+    part = with_interval(raw / end, variance / end**2, 1, method="logit-delong", level=level)
+    if raw in (0.0, end):
+        part = Estimate(raw / end)
     blind = end * end / 2.0
-    return PartialArea(raw, (1.0 + (raw - blind) / (end - blind)) / 2.0)
+
+    def turn(to: Callable[[float], float]) -> Estimate:
+        if part.low is None or part.high is None:
+            return Estimate(to(raw))
+        return Estimate(to(raw), to(part.low * end), to(part.high * end), level, "Dodd and Pepe 2003, logit")
+
+    return PartialArea(turn(lambda v: v), turn(lambda v: (1.0 + (v - blind) / (end - blind)) / 2.0))
+
+
+def _highest(curve: Curve) -> tuple[Floats, Floats]:
+    """The curve's points with one sensitivity, the highest, per false-positive rate."""
+    last = np.append(np.diff(curve.x) > 0, True)
+    return curve.x[last], curve.y[last]
 
 
 def _steps(truth: ArrayLike, score: ArrayLike) -> tuple[Floats, Floats, Floats]:
