@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepar.learn.classes import AIR_HU, Tissue
+from hepar.learn.classes import AIR_HU, SPACING_MM, Tissue
 from hepar.learn.dome import add_dome
 from hepar.learn.scan import onto, read_lps
 from hepar.learn.vessels import vessel_fraction
@@ -43,31 +43,37 @@ def _finish(name: str, hu: Volume, tissue: Labels, rng: np.random.Generator, *, 
     residual = hu - mean[tissue]
     liver = tissue == Tissue.LIVER
     zero = np.zeros(tissue.shape, np.float32)
-    portal, hepatic = (_trees(tissue, liver, rng)) if trees else (zero, zero)
+    portal, hepatic = (vein_trees(tissue, liver, rng)) if trees else (zero, zero)
     return Atlas(name, tissue, residual.astype(np.float32), mean, portal, hepatic, contrast)
 
 
-def _trees(tissue: Labels, liver: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Volume, Volume]:
+def vein_trees(
+    tissue: Labels, liver: NDArray[np.bool_], rng: np.random.Generator, *, spacing_mm: float = SPACING_MM
+) -> tuple[Volume, Volume]:
     """Portal tree from the liver voxels next to the portal vein, hepatic veins from the upper vena cava."""
+    from scipy.spatial import KDTree
+
     where = np.argwhere(liver)
     portal_vein = np.argwhere(tissue == Tissue.PORTAL_VEIN)
     cava = np.argwhere(tissue == Tissue.VENA_CAVA)
     middle = where.mean(0)
     near = middle
     if len(portal_vein):
-        near = where[np.argmin(((where[:, None] - portal_vein[None, ::5]) ** 2).sum(-1).min(1))]
+        near = where[np.argmin(KDTree(portal_vein[::5]).query(where)[0])]
     # The portal bifurcation lies well inside the hull of the liver, so the root moves towards its middle.
     root = near + (middle - near) * rng.uniform(0.15, 0.35)
     if len(cava):
         top = np.quantile(where[:, 0], rng.uniform(0.7, 0.85))
-        ring = cava[np.argsort(np.abs(cava[:, 0] - top))[:20]].mean(0)
-        roots = ring + rng.normal(0, [0.7, 1.5, 1.5], (3, 3))
+        ring = cava[np.argsort(np.abs(cava[:, 0] - top))[: round(20 * (SPACING_MM / spacing_mm) ** 3)]].mean(0)
+        roots = ring + rng.normal(0, [0.7, 1.5, 1.5], (3, 3)) * SPACING_MM / spacing_mm
     else:
         roots = np.array([[np.quantile(where[:, axis], q) for axis, q in enumerate((0.8, 0.8, 0.6))]])
 
+    finer = SPACING_MM / spacing_mm
+
     def tree(start: NDArray[np.float64], least: int, most: int) -> Volume:
-        leaves, radius_mm = int(rng.integers(least, most)), float(rng.uniform(0.7, 1.1))
-        return vessel_fraction(liver, start, leaves=leaves, leaf_radius_mm=radius_mm, rng=rng)
+        leaves, radius_mm = int(finer * rng.integers(least, most)), float(rng.uniform(0.7, 1.1) * finer**0.3)
+        return vessel_fraction(liver, start, leaves=leaves, leaf_radius_mm=radius_mm, rng=rng, spacing_mm=spacing_mm)
 
     return tree(root[None], 70, 160), tree(roots, 50, 130)
 
@@ -91,15 +97,15 @@ _TOTALSEG = {
 """TotalSegmentator v2 numbers -> tissue (Wasserthal 2023, class map of task "total")."""
 
 
-def _refine(tissue: Labels, hu: Volume) -> Labels:
+def _refine(tissue: Labels, hu: Volume, scale: int = 1) -> Labels:
     """Medulla inside the kidney, gas inside the gut, fat near the liver."""
     from scipy import ndimage
 
     kidney = tissue == Tissue.CORTEX
-    tissue[ndimage.binary_erosion(kidney, iterations=2)] = Tissue.MEDULLA
+    tissue[ndimage.binary_erosion(kidney, iterations=2 * scale)] = Tissue.MEDULLA
     gut = (tissue == Tissue.BOWEL) | (tissue == Tissue.STOMACH)
     tissue[gut & (hu < -200)] = Tissue.GUT_GAS
-    near = ndimage.binary_dilation(tissue == Tissue.LIVER, iterations=4)
+    near = ndimage.binary_dilation(tissue == Tissue.LIVER, iterations=4 * scale)
     tissue[near & (tissue == Tissue.FAT)] = Tissue.NEAR_LIVER_FAT
     return tissue
 
@@ -123,20 +129,21 @@ _OF_CLASS = {
 }  # fmt: skip
 
 
-def hepar_atlas(image: Path, labels: Path, *, seed: int) -> Atlas:
+def hepar_atlas(image: Path, labels: Path, *, seed: int, spacing_mm: float = SPACING_MM) -> Atlas:
     """A real contrast CT with labels in hepar's own classes (NIfTI, 255 = unknown)."""
     from scipy import ndimage
 
-    hu, first = read_lps(image, order=1)
-    drawn, first_labels = read_lps(labels, order=0)
-    organs = onto(drawn, first_labels, hu.shape, first)
+    hu, first = read_lps(image, order=1, spacing_mm=spacing_mm)
+    drawn, first_labels = read_lps(labels, order=0, spacing_mm=spacing_mm)
+    organs = onto(drawn, first_labels, hu.shape, first, spacing_mm=spacing_mm)
+    scale = round(SPACING_MM / spacing_mm)
     tissue = _tissue_by_hu(hu)
     for number, code in _OF_CLASS.items():
         tissue[organs == number] = code
     # Unknown voxels well away from the liver are surely something else: they still teach where no liver is.
     liver = np.isin(tissue, [Tissue.LIVER, Tissue.REAL_LESION, Tissue.REAL_VESSEL])
-    near = ndimage.binary_dilation(liver, iterations=2)
+    near = ndimage.binary_dilation(liver, iterations=2 * scale)
     tissue[(tissue == Tissue.UNKNOWN) & ~near] = Tissue.NOT_LIVER
     rng = np.random.default_rng([seed, 23])
     hu = np.maximum(hu, AIR_HU)
-    return _finish(f"labelled-{seed}", hu, _refine(tissue, hu), rng, contrast=True, trees=False)
+    return _finish(f"labelled-{seed}", hu, _refine(tissue, hu, scale), rng, contrast=True, trees=False)

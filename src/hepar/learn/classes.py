@@ -97,3 +97,14 @@ _CLASS_OF_TISSUE: Final = {
 
 CLASS_OF_TISSUE: Final = np.array([_CLASS_OF_TISSUE.get(t, 0) for t in Tissue], dtype=np.uint8)
 """Lookup table tissue -> class."""
+
+REGION_CLASS_NAMES: Final = ("background", "liver", "lesion", "portal_vein", "hepatic_vein")
+"""Channels of the second network, which looks at the liver region only. Veins: inside the liver."""
+
+REGION_SPACING_MM: Final = 1.5
+
+EITHER_VEIN: Final = 253
+"""Target value of a vein inside the liver that nobody told apart."""
+
+PHASE_SLOTS: Final = ("native", "arterial", "portal_venous", "delayed")
+"""Input channels of the second network, one phase each; a phase that is not there is all zero."""

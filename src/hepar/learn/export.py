@@ -11,30 +11,49 @@ from typing import Any
 import torch
 
 from hepar.errors import Fault
-from hepar.learn.classes import CLASS_NAMES, LIVER_CLASSES, SPACING_MM, STRIDE
+from hepar.learn.classes import (
+    CLASS_NAMES,
+    LIVER_CLASSES,
+    PHASE_SLOTS,
+    REGION_CLASS_NAMES,
+    REGION_SPACING_MM,
+    SPACING_MM,
+    STRIDE,
+)
 from hepar.learn.network import UNet
 from hepar.learn.recipe import Recipe
+from hepar.learn.region_loss import REGION_LIVER
+from hepar.learn.region_sample import LIMIT, RELATIVE_HU
+from hepar.learn.train import new_network
 
 OPSET = 17
 
 
 def averaged_network(state: dict[str, Any]) -> UNet:
     """The network with the averaged weights of a saved training state, ready for inference."""
-    net = UNet(tuple(state["widths"]), tuple(state["blocks"]))
+    net = new_network(state.get("stage", "organs"), tuple(state["widths"]), tuple(state["blocks"]))
     net.load_state_dict(state["mean"])
     net.eval()
     return net
 
 
-def export(state_file: Path, folder: Path, recipe: Recipe, *, name: str = "liver3mm") -> Path:
-    """Write folder/name.onnx and folder/name.json from a run's state and return the ONNX file.
+NAMES = {"organs": "liver3mm", "region": "region"}
+"""What the weights of a stage are called."""
 
-    Input `image` [1, 2, D, H, W] float32, output `logits` [1, 13, D, H, W]; D, H, W are free multiples of 16.
+
+def export(state_file: Path, folder: Path, recipe: Recipe) -> Path:
+    """Write the ONNX file and the JSON description of a run's state into folder; returns the ONNX file.
+
+    Input `image` [1, channels, D, H, W] float32, output `logits` [1, classes, D, H, W]; D, H, W are free multiples of
+    16. The weights of the region network are stored in half precision (and used in single): half the file, logits
+    within 0.05.
     """
     import onnx
 
     state = torch.load(state_file, weights_only=True)
     net = averaged_network(state)
+    stage = state.get("stage", "organs")
+    name, inputs = NAMES[stage], net.stem[0].in_channels
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.onnx"
     sides = {2: "depth", 3: "height", 4: "width"}
@@ -42,7 +61,7 @@ def export(state_file: Path, folder: Path, recipe: Recipe, *, name: str = "liver
         warnings.simplefilter("ignore")
         torch.onnx.export(
             net,
-            (torch.zeros(1, 2, 32, 48, 64),),
+            (torch.zeros(1, inputs, 32, 48, 64),),
             str(target),
             input_names=["image"],
             output_names=["logits"],
@@ -50,6 +69,8 @@ def export(state_file: Path, folder: Path, recipe: Recipe, *, name: str = "liver
             opset_version=OPSET,
             dynamo=False,
         )
+    if stage == "region":
+        _halve(target)
     model = onnx.load(str(target))
     onnx.checker.check_model(model)
     inputs = [i.name for i in model.graph.input]
@@ -62,13 +83,9 @@ def export(state_file: Path, folder: Path, recipe: Recipe, *, name: str = "liver
         "opset": OPSET,
         "sha256": hashlib.sha256(data).hexdigest(),
         "parameters": sum(p.numel() for p in net.parameters()),
-        "classes": list(CLASS_NAMES),
-        "liver_classes": list(LIVER_CLASSES),
-        "spacing_mm": SPACING_MM,
+        **(_region_words() if stage == "region" else _organ_words()),
         "stride": STRIDE,
         "axes": "slice +z (towards the head), row +y (posterior), column +x (patient left): LPS",
-        "channels": [{"clip_hu": [-150, 250], "to": [-1, 1]}, {"clip_hu": [-1024, 800], "to": [-1, 1]}],
-        "outside_hu": -1024,
         "modality": "CT",
         "training": {
             "recipe_sha256": recipe.sha256,
@@ -78,3 +95,41 @@ def export(state_file: Path, folder: Path, recipe: Recipe, *, name: str = "liver
     }
     (folder / f"{name}.json").write_text(json.dumps(about, indent=2) + "\n")
     return target
+
+
+def _organ_words() -> dict[str, Any]:
+    return {
+        "classes": list(CLASS_NAMES),
+        "liver_classes": list(LIVER_CLASSES),
+        "spacing_mm": SPACING_MM,
+        "channels": [{"clip_hu": [-150, 250], "to": [-1, 1]}, {"clip_hu": [-1024, 800], "to": [-1, 1]}],
+        "outside_hu": -1024,
+    }
+
+
+def _region_words() -> dict[str, Any]:
+    return {
+        "classes": list(REGION_CLASS_NAMES),
+        "liver_classes": list(REGION_LIVER),
+        "spacing_mm": REGION_SPACING_MM,
+        "channels": [{"phase": p, "relative_to_liver_hu": RELATIVE_HU, "limit": LIMIT} for p in PHASE_SLOTS],
+        "missing": 0,
+    }
+
+
+def _halve(path: Path) -> None:
+    """Store every large weight in half precision behind a cast to single."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(str(path))
+    casts = []
+    for weight in model.graph.initializer:
+        if weight.data_type == TensorProto.FLOAT and len(weight.dims) == 5:
+            name = weight.name
+            weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype("float16"), name + ".half"))
+            casts.append(helper.make_node("Cast", [name + ".half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, str(path))

@@ -65,16 +65,17 @@ def paint_lesions(
     return filled, made
 
 
-def _radius_field(
+def radius_field(
     shape: tuple[int, ...],
     origin: NDArray[np.int64],
     centre: NDArray[np.float64],
     radius: float,
     rng: np.random.Generator,
+    spacing_mm: float = SPACING_MM,
 ) -> NDArray[np.float32]:
     """Distance from the centre in units of the (bumpy, direction-dependent) lesion radius."""
     axes = [np.arange(n, dtype=np.float32) + o - c for n, o, c in zip(shape, origin, centre, strict=True)]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1) * SPACING_MM
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1) * spacing_mm
     rotation, _ = np.linalg.qr(rng.normal(0, 1, (3, 3)))
     stretch = np.exp(rng.normal(0, 0.18, 3))
     stretch /= np.prod(stretch) ** (1 / 3)
@@ -107,7 +108,7 @@ def _paint_one(
     high = np.minimum(np.ceil(centre + reach).astype(int) + 1, hu.shape)
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     view = hu[box]
-    r = _radius_field(view.shape, low, centre, radius, rng)
+    r = radius_field(view.shape, low, centre, radius, rng)
     edge = rng.uniform(0.35, 0.35 + min(3.0, 0.25 * radius))
     weight = 1 / (1 + np.exp(np.clip((r - 1) * radius / edge, -30, 30)))
     allowed = liver[box].copy()
@@ -142,7 +143,7 @@ def _paint_one(
         rim = np.exp(-(((r - rng.uniform(0.85, 1.0)) * radius / rng.uniform(1.0, 3.0)) ** 2))
         field = field + rim * rng.uniform(-20, 65)
     if radius > 10 and rng.random() < 0.30:
-        field = field + _foci(size, r, radius, rng)
+        field = field + dense_foci(size, r, radius, rng)
     if keep_texture and kind != "cyst":
         view += (weight * field).astype(np.float32)
     else:
@@ -153,8 +154,12 @@ def _paint_one(
     return Lesion(place, float(radius), kind, float(delta))
 
 
-def _foci(
-    size: tuple[int, ...], r: NDArray[np.float32], radius: float, rng: np.random.Generator
+def dense_foci(
+    size: tuple[int, ...],
+    r: NDArray[np.float32],
+    radius: float,
+    rng: np.random.Generator,
+    spacing_mm: float = SPACING_MM,
 ) -> NDArray[np.float32]:
     """Dense spots inside a large lesion: calcification, iodised oil, blood."""
     out = np.zeros(size, np.float32)
@@ -165,7 +170,7 @@ def _foci(
     grid = np.indices(size, dtype=np.float32)
     for _ in range(int(rng.integers(1, 9))):
         spot = where[rng.integers(len(where))]
-        sigma = rng.uniform(1.5, min(9.0, 0.35 * radius)) / SPACING_MM
+        sigma = rng.uniform(1.5, min(9.0, 0.35 * radius)) / spacing_mm
         gap = ((grid - spot[:, None, None, None].astype(np.float32)) ** 2).sum(0)
         out = np.maximum(out, strength * rng.uniform(0.4, 1) * np.exp(-gap / (2 * sigma * sigma)))
     return out

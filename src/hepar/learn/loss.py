@@ -43,11 +43,11 @@ def total_loss(
     for k in LIVER_CLASSES:
         is_liver |= target == k
     is_lesion = target == LESION_CLASS
-    loss = loss + _dice(sum(p[k] for k in LIVER_CLASSES), is_liver.float())
-    loss = loss + 1.5 * _dice(p[LESION_CLASS], is_lesion.float())
+    loss = loss + soft_dice(sum(p[k] for k in LIVER_CLASSES), is_liver.float())
+    loss = loss + 1.5 * soft_dice(p[LESION_CLASS], is_lesion.float())
     present = [k for k in _ORGANS if bool((target == k).any())]
     if present:
-        loss = loss + 0.5 * sum(_dice(p[k] * named, (target == k).float()) for k in present) / len(present)
+        loss = loss + 0.5 * sum(soft_dice(p[k] * named, (target == k).float()) for k in present) / len(present)
     margin = channel[LESION_CLASS] - torch.logaddexp(channel[1], channel[VESSEL_CLASS])
     healthy = is_liver & ~is_lesion
     if is_lesion.any():
@@ -57,6 +57,7 @@ def total_loss(
     return loss + 0.3 * F.cross_entropy(half.float(), half_target, weight=weight, ignore_index=IGNORE)
 
 
-def _dice(p: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+def soft_dice(p: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """1 - Dice of probabilities and a 0/1 truth; 0 where both are empty."""
     both = (p * truth).sum()
     return 1 - (2 * both + SMOOTH_VOXELS) / (p.sum() + truth.sum() + SMOOTH_VOXELS)

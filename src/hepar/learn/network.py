@@ -32,7 +32,7 @@ class Residual(nn.Module):  # type: ignore[misc,unused-ignore]
 
 
 class UNet(nn.Module):  # type: ignore[misc,unused-ignore]
-    """Input [n, 2, D, H, W] (two HU windows), sides multiples of 16; output logits [n, 13, D, H, W].
+    """Input [n, inputs, D, H, W], sides multiples of 16; output logits [n, classes, D, H, W].
 
     In training it also returns half-resolution logits for deep supervision.
     """
@@ -42,9 +42,10 @@ class UNet(nn.Module):  # type: ignore[misc,unused-ignore]
         widths: tuple[int, ...] = (24, 48, 64, 96, 128),
         blocks: tuple[int, ...] = (1, 2, 2, 1),
         classes: int = len(CLASS_NAMES),
+        inputs: int = 2,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv3d(2, widths[0], 3, padding=1, bias=False), _norm(widths[0]))
+        self.stem = nn.Sequential(nn.Conv3d(inputs, widths[0], 3, padding=1, bias=False), _norm(widths[0]))
         self.down = nn.ModuleList(
             nn.Sequential(nn.Conv3d(a, b, 2, stride=2, bias=False), _norm(b), nn.LeakyReLU(0.01))
             for a, b in pairwise(widths)

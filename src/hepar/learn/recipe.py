@@ -10,6 +10,8 @@ from typing import Any
 
 from hepar.errors import WrongCall
 
+STAGES = ("organs", "region")
+
 
 @dataclass(frozen=True)
 class AtlasSource:
@@ -24,8 +26,13 @@ class AtlasSource:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a training run makes."""
+    """Everything that decides what a training run makes.
 
+    stage: organs (whole scan, 3 mm) or region (liver region, 1.5 mm, one to four phases). start: an ONNX file whose
+    weights of equal name and shape begin the run.
+    """
+
+    stage: str
     seed: int
     minutes: float
     steps: int
@@ -38,6 +45,7 @@ class Recipe:
     shapes: tuple[tuple[int, int, int], ...]
     shape_shares: tuple[float, ...]
     sources: tuple[AtlasSource, ...]
+    start: Path | None
     sha256: str
 
 
@@ -56,6 +64,7 @@ def read_recipe(path: Path) -> Recipe:
             for s in table["atlas"]
         )
         recipe = Recipe(
+            stage=table.get("stage", "organs"),
             seed=table["seed"],
             minutes=table.get("minutes", 0.0),
             steps=table.get("steps", 0),
@@ -68,10 +77,13 @@ def read_recipe(path: Path) -> Recipe:
             shapes=tuple((s[0], s[1], s[2]) for s in table["shapes"]),
             shape_shares=tuple(table["shape_shares"]),
             sources=sources,
+            start=place(table.get("start")),
             sha256=hashlib.sha256(raw).hexdigest(),
         )
     except KeyError as missing:
         raise WrongCall(f"{path.name}: no entry {missing}, needed for training; add it as in liver3mm.toml") from None
+    if recipe.stage not in STAGES:
+        raise WrongCall(f"{path.name}: stage {recipe.stage!r}; needed one of {', '.join(STAGES)}")
     if (recipe.minutes > 0) == (recipe.steps > 0):
         raise WrongCall(f"{path.name}: minutes = {recipe.minutes}, steps = {recipe.steps}; set exactly one above zero")
     return recipe

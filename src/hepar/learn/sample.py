@@ -35,10 +35,10 @@ def make_sample(atlas: Atlas, shape: tuple[int, int, int], rng: np.random.Genera
     plain: no truncation and no field-of-view cut (for evaluation cases). All randomness comes from rng.
     """
     points, inside = _grid(atlas, shape, rng, plain=plain)
-    tissue = _take(torch.from_numpy(atlas.tissue)[None].float(), points, "nearest")[0].astype(np.uint8)
+    tissue = take(torch.from_numpy(atlas.tissue)[None].float(), points, "nearest")[0].astype(np.uint8)
     tissue[~inside] = Tissue.AIR
     stack = torch.from_numpy(np.stack([atlas.residual_hu, atlas.portal, atlas.hepatic]))
-    residual, portal, hepatic = _take(stack, points, "bilinear")
+    residual, portal, hepatic = take(stack, points, "bilinear")
 
     phase = int(rng.choice(len(PHASE_SHARE), p=PHASE_SHARE))
     colours, portal_hu, hepatic_hu = draw_colours(phase, rng)
@@ -46,14 +46,14 @@ def make_sample(atlas: Atlas, shape: tuple[int, int, int], rng: np.random.Genera
     liver = (tissue == Tissue.LIVER) | (tissue == Tissue.REAL_VESSEL)
     target = CLASS_OF_TISSUE[tissue]
     liver_hu = float(np.median(hu[liver])) if liver.any() else float(colours[Tissue.LIVER])
-    _inhomogeneity(hu, liver, rng)
+    inhomogeneity(hu, liver, rng)
     if not atlas.contrast and liver.any():
         thin = rng.uniform(0.3, 1.0)
         for fraction, vessel_hu in ((hepatic, hepatic_hu), (portal, portal_hu)):
             hu += fraction * thin**0.5 * (vessel_hu - hu) * liver
         target[(np.maximum(portal, hepatic) > 0.5) & liver] = VESSEL_CLASS
     if rng.random() < 0.3:
-        _fissures(hu, target, liver, colours, rng)
+        fissures(hu, target, liver, float(colours[Tissue.FAT]), rng)
         liver &= target != 0
     lesion, made = paint_lesions(
         hu, tissue, liver, draw_radii_mm(rng), liver_hu=liver_hu, phase=phase, keep_texture=atlas.contrast, rng=rng
@@ -64,7 +64,7 @@ def make_sample(atlas: Atlas, shape: tuple[int, int, int], rng: np.random.Genera
     return Sample(np.clip(hu, AIR_HU, 3000).astype(np.float32), target, tuple(made), phase, atlas.name)
 
 
-def _take(volume: torch.Tensor, points: torch.Tensor, mode: str) -> NDArray[np.float32]:
+def take(volume: torch.Tensor, points: torch.Tensor, mode: str) -> NDArray[np.float32]:
     out = F.grid_sample(volume[None], points[None], mode=mode, padding_mode="border", align_corners=True)[0]
     array: NDArray[np.float32] = out.numpy()
     return array
@@ -152,10 +152,12 @@ def _colour(
     return hu
 
 
-def _inhomogeneity(hu: NDArray[np.float32], liver: NDArray[np.bool_], rng: np.random.Generator) -> None:
+def inhomogeneity(
+    hu: NDArray[np.float32], liver: NDArray[np.bool_], rng: np.random.Generator, *, step: int = 10
+) -> None:
     """Slow perfusion differences inside the liver, and grain finer than a lesion."""
     if rng.random() < 0.6:
-        slow = rng.normal(0, 1, [n // 10 + 2 for n in hu.shape]).astype(np.float32)
+        slow = rng.normal(0, 1, [n // step + 2 for n in hu.shape]).astype(np.float32)
         field = F.interpolate(torch.from_numpy(slow)[None, None], size=hu.shape, mode="trilinear", align_corners=True)
         hu += field[0, 0].numpy() * rng.uniform(0, 9) * liver
     if rng.random() < 0.35:
@@ -163,14 +165,18 @@ def _inhomogeneity(hu: NDArray[np.float32], liver: NDArray[np.bool_], rng: np.ra
         hu += grain / max(float(grain.std()), 1e-3) * rng.uniform(0, 9) * liver
 
 
-def _fissures(
+def fissures(
     hu: NDArray[np.float32],
     target: NDArray[np.uint8],
     liver: NDArray[np.bool_],
-    colours: NDArray[np.float32],
+    fat_hu: float,
     rng: np.random.Generator,
+    scale: float = 1.0,
 ) -> None:
-    """Sheets and strands of fat that reach into the liver (ligaments, hilum): they belong to the background."""
+    """Sheets and strands of fat that reach into the liver (ligaments, hilum): they belong to the background.
+
+    scale: voxels per 3 mm.
+    """
     where = np.argwhere(liver)
     if len(where) < 500:
         return
@@ -178,7 +184,7 @@ def _fissures(
         centre = where[rng.integers(len(where))]
         rim = where[rng.integers(len(where), size=40)]
         centre = rim[np.argmax(np.abs(rim - where.mean(0)).sum(1))] if rng.random() < 0.7 else centre
-        half = rng.uniform(3, 9)
+        half = rng.uniform(3, 9) * scale
         low = np.maximum((centre - half * 1.5 - 2).astype(int), 0)
         high = np.minimum((centre + half * 1.5 + 3).astype(int), hu.shape)
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
@@ -188,10 +194,10 @@ def _fissures(
         normal /= np.linalg.norm(normal)
         across = points @ normal
         along = np.linalg.norm(points - across[..., None] * normal, axis=-1)
-        width = rng.uniform(0.4, 1.6) * np.clip(1 - along / half, 0, 1) ** 0.5
-        wavy = np.abs(across + 0.08 * along * np.sin(along * 0.4))
+        width = scale * rng.uniform(0.4, 1.6) * np.clip(1 - along / half, 0, 1) ** 0.5
+        wavy = np.abs(across + 0.08 * along * np.sin(along * 0.4 / scale))
         share = np.clip(width - wavy + 0.5, 0, 1) * (width > 0) * liver[box]
-        hu[box] += (share * (colours[Tissue.FAT] + rng.uniform(0, 60) - hu[box])).astype(np.float32)
+        hu[box] += (share * (fat_hu + rng.uniform(0, 60) - hu[box])).astype(np.float32)
         part = target[box]
         part[(share > 0.5) & (part != IGNORE)] = 0
 
@@ -208,7 +214,7 @@ def _scanner(hu: NDArray[np.float32], rng: np.random.Generator, *, contrast: boo
         noise /= max(float(noise.std()), 1e-3)
     hu = hu + noise * level * (hu > -980)
     if rng.random() < 0.4:
-        hu = _thick_slices(hu, rng.uniform(4, 8) / SPACING_MM, rng)
+        hu = thick_slices(hu, rng.uniform(4, 8) / SPACING_MM, float(rng.random()))
     if rng.random() < 0.1:
         angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 6.28)
         y, x = np.indices(hu.shape[1:], dtype=np.float32)
@@ -219,10 +225,13 @@ def _scanner(hu: NDArray[np.float32], rng: np.random.Generator, *, contrast: boo
     return out
 
 
-def _thick_slices(hu: NDArray[np.float32], thickness: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Slices of `thickness` voxels with a rounded profile, put back on the 3 mm grid by linear interpolation."""
+def thick_slices(hu: NDArray[np.float32], thickness: float, start: float) -> NDArray[np.float32]:
+    """Slices of `thickness` voxels with a rounded profile, put back on the grid by linear interpolation.
+
+    start: where the first one lies, 0 to 1 of a slice.
+    """
     blurred = ndimage.gaussian_filter1d(hu, thickness * 0.3, axis=0, truncate=3)
-    first = rng.uniform(0, thickness)
+    first = start * thickness
     centres = np.arange(first, len(hu) - 1, thickness)
     if len(centres) < 2:
         return hu

@@ -17,15 +17,15 @@ Labels = NDArray[np.uint8]
 Place = tuple[float, float, float]
 
 
-def read_lps(path: Path, *, order: int) -> tuple[Volume, Place]:
-    """A scan as (slice, row, column) in LPS directions at 3 mm, and the LPS position of its first voxel.
+def read_lps(path: Path, *, order: int, spacing_mm: float = SPACING_MM) -> tuple[Volume, Place]:
+    """A scan as (slice, row, column) in LPS directions on an even grid, and the LPS position of its first voxel.
 
     path: a NIfTI file, or DICOM (a zip or folder with one series). order 0 keeps labels, order 1 interpolates (after
     a blur against aliasing). Refused when the axes are oblique.
     """
     name = path.name.lower()
     array, step, first = _nifti(path) if name.endswith((".nii", ".nii.gz")) else _dicom(path)
-    return resample(array, step, order=order), first
+    return resample(array, step, order=order, spacing_mm=spacing_mm), first
 
 
 def _nifti(path: Path) -> tuple[Volume, Place, Place]:
@@ -58,24 +58,26 @@ def _dicom(path: Path) -> tuple[Volume, Place, Place]:
         return volume.array.astype(np.float32), volume.geometry.spacing_mm, volume.geometry.origin_lps_mm
 
 
-def resample(array: Volume, step_mm: Place, *, order: int) -> Volume:
-    """The array on a 3 mm grid that begins at the same first voxel. order 0 for labels, 1 for images."""
+def resample(array: Volume, step_mm: Place, *, order: int, spacing_mm: float = SPACING_MM) -> Volume:
+    """The array on an even grid that begins at the same first voxel. order 0 for labels, 1 for images."""
     from scipy import ndimage
 
     if order:
-        array = ndimage.gaussian_filter(array, [0.4 * max(0.0, SPACING_MM / s - 1) for s in step_mm])
-    shape = [max(1, int(np.floor((n - 1) * s / SPACING_MM)) + 1) for n, s in zip(array.shape, step_mm, strict=True)]
-    if not np.allclose(step_mm, SPACING_MM, atol=1e-3):
-        matrix = np.array([SPACING_MM / s for s in step_mm])
+        array = ndimage.gaussian_filter(array, [0.4 * max(0.0, spacing_mm / s - 1) for s in step_mm])
+    shape = [max(1, int(np.floor((n - 1) * s / spacing_mm)) + 1) for n, s in zip(array.shape, step_mm, strict=True)]
+    if not np.allclose(step_mm, spacing_mm, atol=1e-3):
+        matrix = np.array([spacing_mm / s for s in step_mm])
         method: Any = ndimage.affine_transform  # its stubs know no variable order
         array = method(array, matrix, output_shape=tuple(shape), order=order, mode="nearest")
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def onto(labels: Volume, first_mm: Place, shape: tuple[int, ...], target_mm: Place) -> Labels:
-    """Labels moved by whole 3 mm voxels onto another grid; 255 where they do not reach."""
+def onto(
+    labels: Volume, first_mm: Place, shape: tuple[int, ...], target_mm: Place, *, spacing_mm: float = SPACING_MM
+) -> Labels:
+    """Labels moved by whole voxels onto another grid of the same spacing; 255 where they do not reach."""
     out = np.full(shape, 255, np.uint8)
-    shift = [round((target_mm[a] - first_mm[a]) / SPACING_MM) for a in (2, 1, 0)]
+    shift = [round((target_mm[a] - first_mm[a]) / spacing_mm) for a in (2, 1, 0)]
     source, target = [], []
     for axis in range(3):
         low, high = max(0, -shift[axis]), min(shape[axis], labels.shape[axis] - shift[axis])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,8 +14,12 @@ from hepar.errors import WrongCall
 from hepar.learn.atlas import Atlas, hepar_atlas, totalseg_atlas
 from hepar.learn.negative import negative_atlas
 from hepar.learn.recipe import AtlasSource, Recipe
+from hepar.learn.region import RegionAtlas, stored_atlas
+from hepar.learn.region_sample import RegionSample, make_region_sample
 from hepar.learn.sample import Sample, make_sample
 from hepar.learn.virtual import virtual_atlas
+
+_A = TypeVar("_A", Atlas, RegionAtlas)
 
 
 def load_atlases(source: AtlasSource, seed: int) -> list[Atlas]:
@@ -31,15 +37,22 @@ def load_atlases(source: AtlasSource, seed: int) -> list[Atlas]:
 
 
 class Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
-    """Samples first, first + 1, ... as (hu int16, target uint8)."""
+    """Samples first, first + 1, ... as (image, target uint8).
 
-    def __init__(self, recipe: Recipe, first: int) -> None:
+    image: HU as int16 for stage organs, float16 [4, ...] relative to the liver for stage region.
+    keep: folder where the anatomies of stage region are stored.
+    """
+
+    def __init__(self, recipe: Recipe, first: int, keep: Path) -> None:
         self.recipe = recipe
         self.first = first
+        self.keep = keep
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Endless; loads the atlases in the process that iterates."""
         torch.set_num_threads(1)
+        if self.recipe.stage == "region":
+            yield from self._regions()
         pools = [load_atlases(s, self.recipe.seed) for s in self.recipe.sources]
         number = self.first
         while True:
@@ -47,19 +60,40 @@ class Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
             yield torch.from_numpy(np.round(sample.hu).astype(np.int16)), torch.from_numpy(sample.target)
             number += 1
 
+    def _regions(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        pools = [
+            [stored_atlas(s, self.recipe.seed + v, self.keep) for v in range(s.variants)] for s in self.recipe.sources
+        ]
+        number = self.first
+        while True:
+            sample = draw_region(self.recipe, pools, number)
+            yield torch.from_numpy(sample.image), torch.from_numpy(sample.target)
+            number += 1
+
 
 def draw(recipe: Recipe, pools: list[list[Atlas]], number: int) -> Sample:
-    """Sample `number` of a run."""
+    """Sample `number` of a run of stage organs."""
     rng = np.random.default_rng([recipe.seed, number])
+    atlas, shape = _pick(recipe, pools, rng)
+    return make_sample(atlas, shape, rng)
+
+
+def draw_region(recipe: Recipe, pools: list[list[RegionAtlas]], number: int) -> RegionSample:
+    """Sample `number` of a run of stage region."""
+    rng = np.random.default_rng([recipe.seed, number])
+    atlas, shape = _pick(recipe, pools, rng)
+    return make_region_sample(atlas, shape, rng)
+
+
+def _pick(recipe: Recipe, pools: list[list[_A]], rng: np.random.Generator) -> tuple[_A, tuple[int, int, int]]:
     share = np.array([s.share for s in recipe.sources])
     pool = pools[int(rng.choice(len(pools), p=share / share.sum()))]
     atlas = pool[int(rng.integers(len(pool)))]
     shares = np.array(recipe.shape_shares)
-    shape = recipe.shapes[int(rng.choice(len(shares), p=shares / shares.sum()))]
-    return make_sample(atlas, shape, rng)
+    return atlas, recipe.shapes[int(rng.choice(len(shares), p=shares / shares.sum()))]
 
 
-def batches(recipe: Recipe, first: int, *, worker: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(recipe: Recipe, first: int, keep: Path, *, worker: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Batches of one sample from number `first` on, made in one process of their own if asked."""
     ahead = 8 if worker else None
-    return iter(DataLoader(Stream(recipe, first), batch_size=1, num_workers=int(worker), prefetch_factor=ahead))
+    return iter(DataLoader(Stream(recipe, first, keep), batch_size=1, num_workers=int(worker), prefetch_factor=ahead))

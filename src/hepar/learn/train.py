@@ -11,14 +11,44 @@ from typing import Any
 
 import torch
 
-from hepar.learn.classes import LESION_CLASS, LIVER_CLASSES, NOT_LIVER
+from hepar.learn.classes import (
+    CLASS_NAMES,
+    EITHER_VEIN,
+    LESION_CLASS,
+    LIVER_CLASSES,
+    NOT_LIVER,
+    PHASE_SLOTS,
+    REGION_CLASS_NAMES,
+)
 from hepar.learn.loss import total_loss
 from hepar.learn.network import UNet, channels
 from hepar.learn.recipe import Recipe
+from hepar.learn.region_loss import REGION_LIVER, region_loss
 from hepar.learn.source import batches
 
 _WARM_UP_STEPS = 100
 _CLIP = 2.0
+
+
+def new_network(stage: str, widths: tuple[int, ...], blocks: tuple[int, ...]) -> UNet:
+    """An untrained network of a stage."""
+    if stage == "region":
+        return UNet(widths, blocks, classes=len(REGION_CLASS_NAMES), inputs=len(PHASE_SLOTS))
+    return UNet(widths, blocks, classes=len(CLASS_NAMES))
+
+
+def start_from(net: UNet, weights: Path) -> int:
+    """Copy the weights of an exported ONNX file that have the same name and shape; how many were copied."""
+    import onnx
+    from onnx import numpy_helper
+
+    stored = {i.name: numpy_helper.to_array(i) for i in onnx.load(str(weights)).graph.initializer}
+    own = net.state_dict()
+    shared = {
+        k: torch.from_numpy(stored[k].copy()) for k, v in own.items() if k in stored and stored[k].shape == v.shape
+    }
+    net.load_state_dict({**own, **shared})
+    return len(shared)
 
 
 class Trainer:
@@ -27,7 +57,9 @@ class Trainer:
     def __init__(self, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self.net = UNet(recipe.widths, recipe.blocks).to(memory_format=torch.channels_last_3d)
+        self.net = new_network(recipe.stage, recipe.widths, recipe.blocks).to(memory_format=torch.channels_last_3d)
+        if recipe.start:
+            start_from(self.net, recipe.start)
         self.mean = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -56,10 +88,12 @@ class Trainer:
         self.net.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
-        image = channels(hu.float()).contiguous(memory_format=torch.channels_last_3d)
+        image = hu.float() if self.recipe.stage == "region" else channels(hu.float())
+        image = image.contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bf16):
             logits, half = self.net(image)
-        loss = total_loss(logits, half, target, lesion_push=self.lesion_push())
+        measure = region_loss if self.recipe.stage == "region" else total_loss
+        loss = measure(logits, half, target, lesion_push=self.lesion_push())
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         length = torch.nn.utils.clip_grad_norm_(self.net.parameters(), _CLIP)
@@ -80,6 +114,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
+            "stage": self.recipe.stage,
             "recipe": self.recipe.sha256,
             "widths": self.recipe.widths,
             "blocks": self.recipe.blocks,
@@ -103,7 +138,7 @@ def train(recipe: Recipe, run: Path, *, threads: int = 2, save_every_s: float = 
     saved = run / "state.pt"
     if saved.exists():
         trainer.load(torch.load(saved, weights_only=True))
-    stream = batches(recipe, trainer.step, worker=True)
+    stream = batches(recipe, trainer.step, run / "atlases", worker=True)
     torch.set_num_threads(threads)
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
@@ -119,7 +154,7 @@ def train(recipe: Recipe, run: Path, *, threads: int = 2, save_every_s: float = 
             trainer.seconds += now - before
             note = {"loss": loss, "wait": waited, "s": now - before}
             if trainer.step % 4 == 0:
-                note |= _scores(logits, target)
+                note |= _scores(logits, target, REGION_LIVER if recipe.stage == "region" else LIVER_CLASSES)
             before = now
             notes.append(note)
             if trainer.step % 20 == 0:
@@ -138,11 +173,11 @@ def _save(trainer: Trainer, path: Path) -> None:
     fresh.replace(path)
 
 
-def _scores(logits: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
+def _scores(logits: torch.Tensor, target: torch.Tensor, liver: tuple[int, ...]) -> dict[str, float]:
     guess = logits.argmax(1)
-    known = target < NOT_LIVER
+    known = target < min(EITHER_VEIN, NOT_LIVER)
     out = {}
-    for name, classes in (("liver", LIVER_CLASSES), ("lesion", (LESION_CLASS,))):
+    for name, classes in (("liver", liver), ("lesion", (LESION_CLASS,))):
         kinds = torch.tensor(classes)
         a, b = torch.isin(guess, kinds) & known, torch.isin(target.long(), kinds)
         if bool(b.any()):

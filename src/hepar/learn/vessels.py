@@ -15,10 +15,11 @@ def vessel_fraction(
     leaves: int,
     leaf_radius_mm: float,
     rng: np.random.Generator,
+    spacing_mm: float = SPACING_MM,
 ) -> NDArray[np.float32]:
     """Share of each voxel (0 to 1) filled by a tree that grows from the roots into the liver.
 
-    liver: bool (slice, row, column), 3 mm voxels. roots: (n, 3) voxel indices, n >= 1.
+    liver: bool (slice, row, column), cubic voxels of spacing_mm. roots: (n, 3) voxel indices, n >= 1.
     An empty liver gives an all-zero volume. Radii follow Murray (1926): r^3 adds up at a fork.
     """
     fraction = np.zeros(liver.shape, np.float32)
@@ -48,7 +49,7 @@ def vessel_fraction(
         flow[parent[k]] += flow[k]
     radius_mm = leaf_radius_mm * np.maximum(flow, 1) ** (1 / 3)
     for k in range(len(roots), len(nodes)):
-        _draw(fraction, nodes[parent[k]], nodes[k], min(radius_mm[k], 6.5) / SPACING_MM)
+        _draw(fraction, nodes[parent[k]], nodes[k], min(radius_mm[k], 6.5) / spacing_mm)
     fraction[~liver] = 0
     return fraction
 

@@ -32,15 +32,15 @@ _TABLE: Final = {
 }  # fmt: skip
 
 
-def virtual_atlas(*, seed: int, shape: tuple[int, int, int] = (124, 104, 132)) -> Atlas:
-    """One virtual patient on a 3 mm grid; without real texture, so grain is invented per tissue."""
+def virtual_atlas(*, seed: int, shape: tuple[int, int, int] = (124, 104, 132), spacing_mm: float = SPACING_MM) -> Atlas:
+    """One virtual patient on an even grid; without real texture, so grain is invented per tissue."""
     from scipy import ndimage
 
     from hepar.simulate.anatomy import TISSUES, draw_patient, patient_grid, patient_labels
 
     rng = np.random.default_rng([seed, 31])
     patient = draw_patient(rng)
-    grid = patient_grid(patient, SPACING_MM, shape, centre_z_mm=float(rng.uniform(0, 30)))
+    grid = patient_grid(patient, spacing_mm, shape, centre_z_mm=float(rng.uniform(0, 30)))
     labels = patient_labels(patient, grid)
     tissue = np.zeros(shape, np.uint8)
     extra = np.zeros(shape, np.float32)
@@ -56,6 +56,6 @@ def virtual_atlas(*, seed: int, shape: tuple[int, int, int] = (124, 104, 132)) -
         ndimage.gaussian_filter((labels == TISSUES[n].id).astype(np.float32), 0.35)
         for n in ("portal_tree", "hepatic_veins")
     ]
-    near = ndimage.binary_dilation(tissue == Tissue.LIVER, iterations=4)
+    near = ndimage.binary_dilation(tissue == Tissue.LIVER, iterations=round(12 / spacing_mm))
     tissue[near & (tissue == Tissue.FAT) & (extra == 0)] = Tissue.NEAR_LIVER_FAT
     return Atlas(f"virtual-{seed}", tissue, extra + grain * noise, mean, trees[0], trees[1], False)

@@ -1,0 +1,52 @@
+"""The loss of the second network: liver, lesions, portal and hepatic veins."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from hepar.learn.classes import EITHER_VEIN, IGNORE, NOT_LIVER
+from hepar.learn.loss import soft_dice
+
+REGION_LIVER = (1, 2, 3, 4)
+_CLASS_WEIGHT = (1.0, 1.0, 2.0, 2.0, 2.0)
+
+
+def region_loss(
+    logits: torch.Tensor, half: torch.Tensor, target: torch.Tensor, *, lesion_push: float = 0.8
+) -> torch.Tensor:
+    """logits [n, 5, D, H, W], half the same at half resolution, target [n, D, H, W] uint8 with its codes above 5.
+
+    Cross-entropy; for "no liver" and "either vein" on the sum of the classes that may be; soft Dice of liver, lesion
+    and veins; and the lesion-against-liver term of `total_loss`.
+    """
+    logits = logits.float()
+    whole = target.long()
+    either, not_liver, known = whole == EITHER_VEIN, whole == NOT_LIVER, (whole != IGNORE).float()
+    named = whole.masked_fill(either | not_liver, IGNORE)
+    weight = torch.tensor(_CLASS_WEIGHT, device=logits.device)
+    log_p = F.log_softmax(logits, 1)
+    loss = F.nll_loss(log_p, named, weight=weight, ignore_index=IGNORE)
+    parts = log_p.unbind(1)
+    if not_liver.any():
+        loss = loss - parts[0][not_liver].sum() / target.numel()
+    if either.any():
+        loss = loss - 2 * torch.logaddexp(parts[3], parts[4])[either].sum() / target.numel()
+    p = (log_p.exp() * known[:, None]).unbind(1)
+    lesion, vein = whole == 2, (whole == 3) | (whole == 4) | either
+    liver = (whole == 1) | lesion | vein
+    loss = loss + soft_dice(p[1] + p[2] + p[3] + p[4], liver.float()) + 1.5 * soft_dice(p[2], lesion.float())
+    if vein.any():
+        loss = loss + 0.5 * soft_dice(p[3] + p[4], vein.float())
+    apart = (~either).float()
+    for k in (3, 4):
+        if (whole == k).any():
+            loss = loss + 0.3 * soft_dice(p[k] * apart, (whole == k).float())
+    channel = logits.unbind(1)
+    margin = channel[2] - torch.logsumexp(torch.stack((channel[1], channel[3], channel[4])), 0)
+    healthy = liver & ~lesion
+    if lesion.any():
+        loss = loss + lesion_push * F.softplus(-margin[lesion]).mean()
+    if healthy.any():
+        loss = loss + F.softplus(margin[healthy]).mean()
+    return loss + 0.3 * F.cross_entropy(half.float(), named[:, ::2, ::2, ::2], weight=weight, ignore_index=IGNORE)

@@ -1,0 +1,235 @@
+"""One training sample of the liver region at 1.5 mm: the same patch in one to four contrast phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hepar.learn.classes import EITHER_VEIN, IGNORE, NOT_LIVER, REGION_SPACING_MM, SPACING_MM, Tissue
+from hepar.learn.colour import draw_colours
+from hepar.learn.region import RegionAtlas
+from hepar.learn.region_lesions import paint
+from hepar.learn.sample import fissures, inhomogeneity, take, thick_slices
+
+RELATIVE_HU: Final = 100.0
+LIMIT: Final = 2.5
+"""The network sees (HU - median of the liver) / RELATIVE_HU, cut at -LIMIT and LIMIT; 0 where a phase has nothing."""
+
+_SLOT_OF_PHASE = (0, 1, 1, 2, 3)
+_PORTAL = 3
+_SOFT_NEIGHBOURS = (Tissue.LUNG, Tissue.BONE, Tissue.BOWEL, Tissue.STOMACH, Tissue.GUT_GAS, Tissue.FAT, Tissue.AIR)
+
+
+@dataclass(frozen=True)
+class RegionSample:
+    """image: float16 (4, slice, row, column) relative to the liver. target: region classes, 253 to 255 as codes."""
+
+    image: NDArray[np.float16]
+    target: NDArray[np.uint8]
+    phases: tuple[int, ...]
+    atlas: str
+
+
+def draw_phases(rng: np.random.Generator) -> list[int]:
+    """Which phases a study has (indices into colour.PHASES), at most one per input channel."""
+    u = rng.random()
+    arterial = 1 if rng.random() < 0.2 else 2
+    if u < 0.42:
+        return [_PORTAL]
+    if u < 0.66:
+        return [0, arterial, _PORTAL, 4]
+    if u < 0.78:
+        return [arterial, _PORTAL]
+    if u < 0.88:
+        return [arterial, _PORTAL, 4]
+    chosen = [p for p in (0, arterial, _PORTAL, 4) if rng.random() < 0.4]
+    return chosen or [int(rng.choice([0, arterial, 4]))]
+
+
+def make_region_sample(atlas: RegionAtlas, shape: tuple[int, int, int], rng: np.random.Generator) -> RegionSample:
+    """Draw one sample of the given shape from one anatomy. All randomness comes from rng."""
+    points, inside = _points(atlas, shape, rng)
+    tissue = take(torch.from_numpy(atlas.tissue)[None].float(), points, "nearest")[0].astype(np.uint8)
+    tissue[~inside] = Tissue.AIR
+    stack = torch.from_numpy(np.stack([atlas.residual_hu, atlas.portal, atlas.hepatic]).astype(np.float32))
+    residual, portal, hepatic = take(stack, points, "bilinear")
+    portal, hepatic = portal / 255, hepatic / 255
+    liver = np.isin(tissue, (Tissue.LIVER, Tissue.REAL_VESSEL, Tissue.REAL_LESION))
+    phases = draw_phases(rng)
+    colour_seed = int(rng.integers(2**31))
+    alpha = _texture_share(rng, contrast=atlas.contrast)
+    keep_real = bool(rng.random() < 0.65)
+    thin = float(rng.uniform(0.3, 1.0)) ** 0.5
+    images, levels = [], []
+    for phase in phases:
+        # One seed for all phases: a fatty liver is fatty in each, a strong enhancer enhances strongly in each.
+        colours, portal_hu, hepatic_hu = draw_colours(phase, np.random.default_rng(colour_seed))
+        table = _table(atlas, colours, keep_real=keep_real and phase == _PORTAL)
+        hu = table[tissue] + alpha[tissue] * residual
+        level = float(np.median(hu[liver])) if liver.any() else float(table[Tissue.LIVER])
+        if atlas.contrast and phase != _PORTAL:
+            hu[tissue == Tissue.REAL_VESSEL] += 0.5 * (portal_hu + hepatic_hu) - table[Tissue.REAL_VESSEL]
+        if not atlas.contrast:
+            for share, vein_hu in ((hepatic, hepatic_hu), (portal, portal_hu)):
+                hu += share * thin * (vein_hu - hu) * liver
+        images.append(hu.astype(np.float32))
+        levels.append(level)
+    target = _target(tissue, portal, hepatic, liver, contrast=atlas.contrast)
+    field_seed = int(rng.integers(2**31))
+    for image in images:
+        inhomogeneity(image, liver, np.random.default_rng(field_seed), step=20)
+    fat_seed = int(rng.integers(2**31))
+    if rng.random() < 0.3:
+        before = liver.copy()
+        for image in images:
+            fissures(image, target, before, -100.0, np.random.default_rng(fat_seed), SPACING_MM / REGION_SPACING_MM)
+        liver &= target != 0
+    free = liver & (tissue != Tissue.REAL_LESION)
+    lesion = paint(images, phases, tissue, free, levels, keep_texture=atlas.contrast, rng=rng)
+    target[lesion & (target != IGNORE)] = 2
+    image = _scan(images, phases, levels, liver, inside, rng, contrast=atlas.contrast)
+    target[~inside] = IGNORE
+    return RegionSample(image, target, tuple(phases), atlas.name)
+
+
+def _points(
+    atlas: RegionAtlas, shape: tuple[int, int, int], rng: np.random.Generator
+) -> tuple[torch.Tensor, NDArray[np.bool_]]:
+    """Where each voxel comes from, in grid_sample's coordinates, and whether that lies in the anatomy."""
+    size = np.array(atlas.tissue.shape)
+    half = np.array(shape) / 2
+    liver = np.flatnonzero(np.isin(atlas.tissue, (Tissue.LIVER, Tissue.REAL_LESION, Tissue.REAL_VESSEL)))
+    centre = np.array(np.unravel_index(liver[rng.integers(len(liver))], atlas.tissue.shape)) + rng.normal(0, 8, 3)
+    if rng.random() < 0.08:
+        centre = rng.uniform(0.15, 0.85, 3) * size
+    centre = np.clip(centre, np.minimum(half * 0.8, size / 2), np.maximum(size - half * 0.8, size / 2))
+    angles = np.radians(rng.normal(0, [8, 5, 5]))
+    (cz, cx, cy), (sz, sx, sy) = np.cos(angles), np.sin(angles)
+    turn = (
+        np.array([[1, 0, 0], [0, cz, -sz], [0, sz, cz]])
+        @ np.array([[cx, -sx, 0], [sx, cx, 0], [0, 0, 1]])
+        @ np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+    )
+    scale = np.exp(rng.normal(0, 0.12)) * np.exp(rng.normal(0, 0.08, 3))
+    matrix = (turn + rng.normal(0, 0.05, (3, 3)) * (1 - np.eye(3))) / np.clip(scale, 0.75, 1.35)
+    axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in shape]
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+    place = grid @ torch.from_numpy(matrix.T.astype(np.float32)) + torch.from_numpy(centre.astype(np.float32))
+    for step, reach_mm in ((40, 14.0), (20, 6.0), (10, 2.0)):
+        coarse = [max(2, n // step + 2) for n in shape]
+        bend = rng.normal(0, rng.uniform(0, reach_mm) / REGION_SPACING_MM / 1.5, [3, *coarse]).astype(np.float32)
+        place += F.interpolate(torch.from_numpy(bend)[None], size=shape, mode="trilinear", align_corners=True)[
+            0
+        ].permute(1, 2, 3, 0)
+    limit = torch.from_numpy((size - 1).astype(np.float32))
+    inside = ((place > -0.5) & (place < limit + 0.5)).all(-1).numpy()
+    return (place / limit * 2 - 1).flip(-1), inside
+
+
+def _texture_share(rng: np.random.Generator, *, contrast: bool) -> NDArray[np.float32]:
+    """How much of the real texture each tissue keeps."""
+    share = np.full(len(Tissue), rng.uniform(0, 1.1), np.float32)
+    share[list(_SOFT_NEIGHBOURS)] = rng.uniform(0.8, 1.1)
+    share[Tissue.SOFT] = rng.uniform(0.5, 1.1)
+    share[[Tissue.UNKNOWN, Tissue.NOT_LIVER]] = 1
+    if contrast:
+        share[:] = 1
+    return share
+
+
+def _table(atlas: RegionAtlas, colours: NDArray[np.float32], *, keep_real: bool) -> NDArray[np.float32]:
+    """HU per tissue in one phase; what has no colour of its own keeps its real value."""
+    mean = atlas.mean_hu
+    table = colours.copy()
+    table[Tissue.BONE] = mean[Tissue.BONE]
+    table[[Tissue.UNKNOWN, Tissue.NOT_LIVER]] = 0
+    if atlas.contrast:
+        if keep_real:
+            return mean.copy()
+        same = [Tissue.FAT, Tissue.NEAR_LIVER_FAT, Tissue.AIR, Tissue.STOMACH, Tissue.BOWEL, Tissue.GUT_GAS,
+                Tissue.LUNG, Tissue.SOFT]  # fmt: skip
+        table[same] = mean[same]
+        # A real lesion keeps its own contrast to the liver.
+        table[Tissue.REAL_LESION] = table[Tissue.LIVER] + mean[Tissue.REAL_LESION] - mean[Tissue.LIVER]
+        table[Tissue.REAL_VESSEL] = table[Tissue.LIVER] + mean[Tissue.REAL_VESSEL] - mean[Tissue.LIVER]
+    return table
+
+
+def _target(
+    tissue: NDArray[np.uint8],
+    portal: NDArray[np.float32],
+    hepatic: NDArray[np.float32],
+    liver: NDArray[np.bool_],
+    *,
+    contrast: bool,
+) -> NDArray[np.uint8]:
+    target = liver.astype(np.uint8)
+    target[tissue == Tissue.REAL_LESION] = 2
+    target[tissue == Tissue.REAL_VESSEL] = EITHER_VEIN
+    if not contrast:
+        vein = np.maximum(portal, hepatic) > 0.4
+        target[vein & liver & (portal >= hepatic)] = 3
+        target[vein & liver & (portal < hepatic)] = 4
+    target[tissue == Tissue.UNKNOWN] = IGNORE
+    target[tissue == Tissue.NOT_LIVER] = NOT_LIVER
+    return target
+
+
+def _scan(
+    images: list[NDArray[np.float32]],
+    phases: list[int],
+    levels: list[float],
+    liver: NDArray[np.bool_],
+    inside: NDArray[np.bool_],
+    rng: np.random.Generator,
+    *,
+    contrast: bool,
+) -> NDArray[np.float16]:
+    """Blur, misalignment, noise, slice thickness and cut fields of view; then relative to the liver's median."""
+    shape = liver.shape
+    out = np.zeros((4, *shape), np.float32)
+    kernel = rng.uniform(0.3, 0.9) * (0.5 if contrast else 1)
+    dose = float(np.exp(rng.uniform(np.log(2.5), np.log(22)))) * (0.5 if contrast else 1)
+    thick = rng.uniform(2.0, 6.0) if rng.random() < 0.5 and not contrast else 0.0
+    colour = rng.uniform(0.2, 1.1)
+    for number, (image, phase, level) in enumerate(zip(images, phases, levels, strict=True)):
+        hu = image
+        if number and rng.random() < 0.8:
+            hu = _shift(hu, float(rng.gamma(2.0, 0.5)), rng)
+        hu = ndimage.gaussian_filter(hu, (kernel * rng.uniform(0.5, 1.3), kernel, kernel), truncate=3)
+        noise = rng.standard_normal(shape, dtype=np.float32)
+        noise = ndimage.gaussian_filter(noise, (colour * rng.uniform(0.2, 1), colour, colour), truncate=3)
+        hu += noise * (dose * rng.uniform(0.7, 1.4) / max(float(noise.std()), 1e-3)) * (hu > -980)
+        if thick:
+            hu = thick_slices(hu, max(1.0, thick / REGION_SPACING_MM), float(rng.random()))
+        middle = float(np.median(hu[liver])) if liver.any() else level
+        relative = np.clip((hu - middle + rng.normal(0, 4)) / RELATIVE_HU, -LIMIT, LIMIT)
+        relative[~inside] = 0
+        if number and rng.random() < 0.08:  # a phase that does not reach as far as the others
+            edge = int(rng.uniform(0, 0.5) * shape[0])
+            relative[(slice(0, edge) if rng.random() < 0.5 else slice(shape[0] - edge, None))] = 0
+        out[_SLOT_OF_PHASE[phase]] = relative
+    return out.astype(np.float16)
+
+
+def _shift(hu: NDArray[np.float32], sd_mm: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Moved by a smooth field of about sd_mm: what alignment leaves behind."""
+    shape = hu.shape
+    coarse = (
+        rng.normal(0, sd_mm / REGION_SPACING_MM, (3, 3, 3, 3))
+        + rng.normal(0, 0.7 * sd_mm / REGION_SPACING_MM, 3)[:, None, None, None]
+    )
+    field = F.interpolate(
+        torch.from_numpy(coarse.astype(np.float32))[None], size=shape, mode="trilinear", align_corners=True
+    )[0].permute(1, 2, 3, 0)
+    axes = [torch.arange(n, dtype=torch.float32) for n in shape]
+    place = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) + field
+    limit = torch.tensor([n - 1 for n in shape], dtype=torch.float32)
+    out: NDArray[np.float32] = take(torch.from_numpy(hu)[None], (place / limit * 2 - 1).flip(-1), "bilinear")[0]
+    return out
