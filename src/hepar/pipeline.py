@@ -130,7 +130,9 @@ def examine(request: Request, settings: Settings, workspace: Path, clock: Clock,
         aligned = _align(phases, organs, reference, settings, tell)
     with clock.step("outline", progress) as tell:
         others = [a for a in aligned if a.accepted and a.phase_id != reference.id]
-        anatomy = engine.anatomy(reference.volume, organs[reference.id], others, tell)
+        labels = {phase.id: phase.guess.label for phase in phases}
+        names = [labels[reference.id], *(labels[a.phase_id] for a in others)]
+        anatomy = engine.anatomy(reference.volume, organs[reference.id], others, tell, labels=names)
     with clock.step("measure", progress):
         findings = measure.measure(
             anatomy, aligned, reference_phase=reference.id, study_uid=study.uid, settings=settings.measure

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import hepar
-from hepar.cli import evidence, validate
+from hepar.cli import evidence, learn, validate
 from hepar.errors import HeparError
 
 app = typer.Typer(
@@ -99,6 +99,7 @@ def doctor(as_json: Json = False) -> None:
 
 app.add_typer(validate.app)
 app.add_typer(evidence.app)
+app.add_typer(learn.app)
 
 
 def _version(value: bool) -> None:

@@ -52,8 +52,13 @@ def draw_phases(rng: np.random.Generator) -> list[int]:
     return chosen or [int(rng.choice([0, arterial, 4]))]
 
 
-def make_region_sample(atlas: RegionAtlas, shape: tuple[int, int, int], rng: np.random.Generator) -> RegionSample:
-    """Draw one sample of the given shape from one anatomy. All randomness comes from rng."""
+def make_region_sample(
+    atlas: RegionAtlas, shape: tuple[int, int, int], rng: np.random.Generator, *, phases: list[int] | None = None
+) -> RegionSample:
+    """Draw one sample of the given shape from one anatomy. All randomness comes from rng.
+
+    phases: indices into colour.PHASES; None draws them.
+    """
     points, inside = _points(atlas, shape, rng)
     tissue = take(torch.from_numpy(atlas.tissue)[None].float(), points, "nearest")[0].astype(np.uint8)
     tissue[~inside] = Tissue.AIR
@@ -61,7 +66,7 @@ def make_region_sample(atlas: RegionAtlas, shape: tuple[int, int, int], rng: np.
     residual, portal, hepatic = take(stack, points, "bilinear")
     portal, hepatic = portal / 255, hepatic / 255
     liver = np.isin(tissue, (Tissue.LIVER, Tissue.REAL_VESSEL, Tissue.REAL_LESION))
-    phases = draw_phases(rng)
+    phases = phases or draw_phases(rng)
     colour_seed = int(rng.integers(2**31))
     alpha = _texture_share(rng, contrast=atlas.contrast)
     keep_real = bool(rng.random() < 0.65)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from hepar.errors import WrongCall
-from hepar.record import AlignedPhase, Anatomy, OrganMap, Volume
+from hepar.record import AlignedPhase, Anatomy, OrganMap, PhaseLabel, Volume
 from hepar.segment.settings import SegmentSettings
 
 Progress: TypeAlias = Callable[[float], None]
@@ -44,10 +44,13 @@ class Engine(Protocol):
         organs: OrganMap,
         others: Sequence[AlignedPhase] = (),
         progress: Progress = silent,
+        *,
+        labels: Sequence[PhaseLabel] = (),
     ) -> Anatomy:
         """Liver, lesions and inner vessels on the native grid of the reference phase.
 
         organs: of the reference. others: the other phases on the reference's grid; those not accepted are not used.
+        labels: the contrast phase of the reference and then of each of the others; none given: all unknown.
         Raises Refused ("no liver found") for a map of another origin that holds no plausible liver.
         """
         ...

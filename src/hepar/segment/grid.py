@@ -61,12 +61,20 @@ def onto_model(volume: Volume, target: Geometry) -> NDArray[np.float32]:
         mode="nearest",
         prefilter=False,
     )
-    i, j, k = np.ogrid[: target.shape[0], : target.shape[1], : target.shape[2]]
-    for axis, count in enumerate(volume.array.shape):
-        row = to_native[axis]
-        index = row[0] * i + row[1] * j + row[2] * k + row[3]
-        out[(index < -_EDGE_VOXELS) | (index > count - 1 + _EDGE_VOXELS)] = PADDING_HU
+    out[~reached(volume.geometry, target)] = PADDING_HU
     return out
+
+
+def reached(source: Geometry, target: Geometry) -> NDArray[np.bool_]:
+    """Which voxels of the target lie in the source grid (half a voxel around its centres included)."""
+    to_source = np.linalg.inv(np.round(source.affine, 6)) @ target.affine
+    inside = np.ones(target.shape, np.bool_)
+    i, j, k = np.ogrid[: target.shape[0], : target.shape[1], : target.shape[2]]
+    for axis, count in enumerate(source.shape):
+        row = to_source[axis]
+        index = row[0] * i + row[1] * j + row[2] * k + row[3]
+        inside &= (index >= -_EDGE_VOXELS) & (index <= count - 1 + _EDGE_VOXELS)
+    return inside
 
 
 def onto_native(field: NDArray[Any], source: Geometry, target: Geometry) -> NDArray[np.float32]:

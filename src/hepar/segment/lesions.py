@@ -29,8 +29,8 @@ _LAYER_MM = 0.75
 _CAPSULE_HU = 5.0
 _SPUR_MM = 2.5
 _PART_SHARE = 0.25
-_LARGE_VOXELS = 300
-_CLEFT_VOXELS = 3
+_LARGE_ML = 8.1
+_CLEFT_MM = 9.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,9 @@ class Candidates:
     count: int
 
 
-def candidates(score: NDArray[np.uint8], liver: NDArray[np.bool_], settings: SegmentSettings) -> Candidates:
+def candidates(
+    score: NDArray[np.uint8], liver: NDArray[np.bool_], step_mm: float, settings: SegmentSettings
+) -> Candidates:
     """Places near the liver that reach lesion_score somewhere.
 
     A core holds what is likely (half of the highest score of its surroundings, at most P = 0.5), its reach what is
@@ -79,11 +81,15 @@ def candidates(score: NDArray[np.uint8], liver: NDArray[np.bool_], settings: Seg
     level[0] = 256
     core = ndimage.binary_fill_holes(score >= level[regions])
     parts, number = ndimage.label(core)
-    large = np.flatnonzero(np.bincount(parts.ravel(), minlength=number + 1)[1:] >= _LARGE_VOXELS) + 1
+    large = np.flatnonzero(np.bincount(parts.ravel(), minlength=number + 1)[1:] * step_mm**3 >= 1000 * _LARGE_ML) + 1
     small = core & ~np.isin(parts, large)
+    cleft = round(_CLEFT_MM / step_mm)
+    boxes = ndimage.find_objects(parts)
     for one in large:
-        beside = ndimage.distance_transform_edt(parts != one) <= 2 * _CLEFT_VOXELS
-        core |= _closed((parts == one) | (small & beside)) & near
+        at = tuple(slice(max(0, s.start - 3 * cleft), s.stop + 3 * cleft) for s in boxes[one - 1])
+        here = parts[at] == one
+        beside = ndimage.distance_transform_edt(~here) <= 2 * cleft
+        core[at] |= _closed(here | (small[at] & beside), cleft) & near[at]
     cores, number = ndimage.label(core)
     if not number:
         return Candidates(none, none, 0)
@@ -96,14 +102,14 @@ def candidates(score: NDArray[np.uint8], liver: NDArray[np.bool_], settings: Seg
     return Candidates(reach.astype(np.int32), cores.astype(np.int32), int(number))
 
 
-def _closed(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The region with its clefts of up to twice _CLEFT_VOXELS closed (by a ball) and its holes filled."""
+def _closed(region: NDArray[np.bool_], cleft: int) -> NDArray[np.bool_]:
+    """The region with its clefts of up to twice `cleft` voxels closed (by a ball) and its holes filled."""
     from scipy import ndimage
 
-    around = np.pad(region, _CLEFT_VOXELS + 1)
-    thick = ndimage.distance_transform_edt(~around) <= _CLEFT_VOXELS
-    closed = ndimage.distance_transform_edt(thick) > _CLEFT_VOXELS
-    inner = slice(_CLEFT_VOXELS + 1, -_CLEFT_VOXELS - 1)
+    around = np.pad(region, cleft + 1)
+    thick = ndimage.distance_transform_edt(~around) <= cleft
+    closed = ndimage.distance_transform_edt(thick) > cleft
+    inner = slice(cleft + 1, -cleft - 1)
     filled: NDArray[np.bool_] = ndimage.binary_fill_holes(closed[inner, inner, inner])
     return filled
 
@@ -117,8 +123,8 @@ def outline_lesions(
     others: Sequence[AlignedPhase],
     settings: SegmentSettings,
 ) -> Lesions:
-    """Every lesion on the native grid. score: the highest of all phases; score and liver: on the model's grid."""
-    found = candidates(score, liver, settings)
+    """Every lesion on the native grid. organs, score and liver: on the network's grid."""
+    found = candidates(score, liver, organs.geometry.spacing_mm[0], settings)
     pieces: list[_Piece] = []
     for number in range(1, found.count + 1):
         pieces += _outline(number, found, volume, organs, score, native_liver, others, settings)

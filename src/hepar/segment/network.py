@@ -24,15 +24,15 @@ CLASSES = len(Organ)
 _BODY_HU = -300.0
 
 
-class Network:
-    """The network in one file (ONNX, or OpenVINO's own format).
+class OnnxNetwork:
+    """A network in one file (ONNX, or OpenVINO's own format), compiled for the shape at hand.
 
     precision: "f32" or "bf16". threads: 0 for automatic. window_voxels: largest input of one pass.
     Raises Fault when the file is missing.
     """
 
-    def __init__(self, path: Path | None, precision: str, threads: int, window_voxels: int) -> None:
-        self.path = path or Path(str(resources.files("hepar.segment") / "weights" / "liver3mm.onnx"))
+    def __init__(self, path: Path, precision: str, threads: int, window_voxels: int) -> None:
+        self.path = path
         if not self.path.is_file():
             raise Fault(f"weights {self.path.name} are missing from the installation; install hepar again")
         self.precision, self.threads, self.window_voxels = precision, threads, window_voxels
@@ -47,6 +47,41 @@ class Network:
     def version(self) -> str:
         """Name and first 12 digits of the hash, so that retrained weights never pass for older ones."""
         return f"{self.path.stem}-{self.sha256[:12]}"
+
+    def logits(self, image: NDArray[np.float32], classes: int) -> NDArray[np.float32]:
+        """image (1, channels, slice, row, column), sides multiples of STRIDE -> (classes, slice, row, column)."""
+        logits = self._model(image.shape)(image)[0][0]
+        if logits.shape != (classes, *image.shape[2:]) or not np.isfinite(logits).all():
+            raise Fault(f"the network answered with {logits.shape} or numbers that are not finite; install hepar again")
+        out: NDArray[np.float32] = logits
+        return out
+
+    def _model(self, shape: tuple[int, ...]) -> Any:
+        """Compiled for one input shape; the last one is kept."""
+        if shape not in self._compiled:
+            import openvino
+
+            core = openvino.Core()
+            model = core.read_model(str(self.path))
+            model.reshape(list(shape))
+            self._compiled.clear()
+            config: dict[str, Any] = {
+                # A CPU with bf16 units would otherwise run in bf16 and give other outlines than one without.
+                "INFERENCE_PRECISION_HINT": self.precision,
+                "NUM_STREAMS": 1,
+                "PERFORMANCE_HINT": "LATENCY",
+            }
+            if self.threads:
+                config["INFERENCE_NUM_THREADS"] = self.threads
+            self._compiled[shape] = core.compile_model(model, "CPU", config)
+        return self._compiled[shape]
+
+
+class Network(OnnxNetwork):
+    """The organ network: the whole scan at 3 mm."""
+
+    def __init__(self, path: Path | None, precision: str, threads: int, window_voxels: int) -> None:
+        super().__init__(path or shipped("liver3mm"), precision, threads, window_voxels)
 
     def probabilities(self, hu: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
         """Labels, 255 x P(lesion) and 255 x P(liver, lesions and inner vessels included) of a 3 mm volume in HU.
@@ -81,42 +116,27 @@ class Network:
         padded[: hu.shape[0], : hu.shape[1], : hu.shape[2]] = hu
         for channel, (low, high) in enumerate(WINDOWS_HU):
             image[0, channel] = np.clip(padded, low, high) * (2 / (high - low)) - (high + low) / (high - low)
-        logits = self._model(image.shape)(image)[0][0]
-        if logits.shape != (CLASSES, *shape) or not np.isfinite(logits).all():
-            raise Fault(f"the network answered with {logits.shape} or numbers that are not finite; install hepar again")
+        logits = self.logits(image, CLASSES)
         return np.array(logits[:, : hu.shape[0], : hu.shape[1], : hu.shape[2]], dtype=np.float32)
 
-    def _model(self, shape: tuple[int, ...]) -> Any:
-        """Compiled for one input shape; the last one is kept."""
-        if shape not in self._compiled:
-            import openvino
 
-            core = openvino.Core()
-            model = core.read_model(str(self.path))
-            model.reshape(list(shape))
-            self._compiled.clear()
-            config: dict[str, Any] = {
-                # A CPU with bf16 units would otherwise run in bf16 and give other outlines than one without.
-                "INFERENCE_PRECISION_HINT": self.precision,
-                "NUM_STREAMS": 1,
-                "PERFORMANCE_HINT": "LATENCY",
-            }
-            if self.threads:
-                config["INFERENCE_NUM_THREADS"] = self.threads
-            self._compiled[shape] = core.compile_model(model, "CPU", config)
-        return self._compiled[shape]
+def shipped(name: str) -> Path:
+    """Where the weights of this name lie in the installation."""
+    return Path(str(resources.files("hepar.segment") / "weights" / f"{name}.onnx"))
 
 
-def windows(shape: tuple[int, ...], limit: int) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """Windows of at most `limit` voxels (as far as OVERLAP allows) and the part of each that counts; together all.
+def windows(
+    shape: tuple[int, ...], limit: int, overlap: int = OVERLAP
+) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Windows of at most `limit` voxels (as far as the overlap allows) and the part of each that counts; together all.
 
-    The longest axis is divided first. Two neighbours share at least OVERLAP voxels, and the seam lies in the middle.
+    The longest axis is divided first. Two neighbours share at least `overlap` voxels, and the seam lies in the middle.
     """
     size = [-(-n // STRIDE) * STRIDE for n in shape]
     while int(np.prod(size)) > limit:
         axis = int(np.argmax(size))
         smaller = size[axis] - STRIDE
-        if smaller < 2 * OVERLAP:
+        if smaller < 2 * overlap:
             break
         size[axis] = smaller
     axes = []
@@ -124,7 +144,7 @@ def windows(shape: tuple[int, ...], limit: int) -> list[tuple[tuple[slice, ...],
         if count <= width:
             axes.append([(slice(0, count), slice(0, count))])
             continue
-        pieces = -(-(count - OVERLAP) // (width - OVERLAP))
+        pieces = -(-(count - overlap) // (width - overlap))
         starts = [round(i * (count - width) / (pieces - 1)) for i in range(pieces)]
         seams = [0, *[(starts[i] + width + starts[i + 1]) // 2 for i in range(pieces - 1)], count]
         axes.append([(slice(s, s + width), slice(a, b)) for s, a, b in zip(starts, seams, seams[1:], strict=False)])

@@ -1,0 +1,144 @@
+"""`hepar learn`: how the built-in networks are made."""
+
+from __future__ import annotations
+
+import json
+from importlib import util
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hepar.errors import WrongCall
+
+app = typer.Typer(
+    name="learn",
+    help="How the built-in networks are made: train, export, judge and compare. Needs torch (hepar[learn]).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+RecipeFile = Annotated[Path, typer.Argument(help="The recipe, a TOML file.")]
+Run = Annotated[Path, typer.Option("--run", help="Folder of the training run: its state, log and anatomies.")]
+Cases = Annotated[int, typer.Option(min=1, help="Simulated cases, the same ones every time.")]
+
+
+@app.command()
+def train(
+    recipe: RecipeFile, run: Run, threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 2
+) -> None:
+    """Train, or go on training, until the recipe's time or steps are over. Ctrl-C keeps what was learnt."""
+    _torch()
+    from hepar.learn.recipe import read_recipe
+    from hepar.learn.train import train as run_training
+
+    run_training(read_recipe(_file(recipe)), run, threads=threads)
+
+
+@app.command()
+def export(
+    recipe: RecipeFile,
+    run: Run,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the ONNX file and its description.")],
+) -> None:
+    """Write the averaged weights of a run as ONNX, with hash, classes and input."""
+    _torch()
+    from hepar.learn.export import export as write
+    from hepar.learn.recipe import read_recipe
+
+    state = run / "state.pt"
+    if not state.is_file():
+        raise WrongCall(f"{run.name} holds no state.pt; train first, or give the folder of a training run")
+    typer.echo(str(write(state, output, read_recipe(_file(recipe)))))
+
+
+@app.command()
+def curves(
+    run: Run, output: Annotated[Path, typer.Option("-o", "--output", help="SVG file to write.")]
+) -> None:  # fmt: skip
+    """Draw loss, Dice and learning rate of a run."""
+    from hepar.learn.curve import draw_curves
+
+    typer.echo(str(draw_curves(run, output)))
+
+
+@app.command()
+def evaluate(
+    recipe: RecipeFile,
+    network: Annotated[Path, typer.Option(help="The ONNX file.")],
+    cases: Cases = 12,
+    real: Annotated[
+        list[str] | None,
+        typer.Option(help="CT,LABELS: a study and its labels as NIfTI (stage organs). May be repeated."),
+    ] = None,
+    keep: Annotated[Path | None, typer.Option(help="Folder that keeps the anatomies (stage region).")] = None,
+) -> None:
+    """Judge an exported network on simulated cases that no training draws; prints one JSON line per case."""
+    _torch()
+    from dataclasses import asdict
+
+    from hepar.learn.recipe import read_recipe
+
+    read = read_recipe(_file(recipe))
+    if read.stage == "region":
+        from hepar.learn.compare import score_networks
+        from hepar.learn.region_evaluate import summary
+
+        (scores,) = score_networks(read, [_file(network)], cases, _kept(keep))
+        rows: list[dict[str, Any]] = [asdict(s) for s in scores] + [summary(scores)]
+    else:
+        from hepar.learn.evaluate import evaluate as judge
+
+        pairs = [_pair(text) for text in real or []]
+        rows = judge(_file(network), recipe, cases=cases, real=pairs)
+    for row in rows:
+        typer.echo(json.dumps(row))
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="ONNX file of a region network.")],
+    second: Annotated[Path, typer.Argument(help="The one to compare with.")],
+    recipe: Annotated[Path, typer.Option(help="Recipe whose anatomies are simulated.")],
+    cases: Cases = 24,
+    keep: Annotated[Path | None, typer.Option(help="Folder that keeps the anatomies.")] = None,
+) -> None:
+    """Compare two region networks on the same simulated patches: first minus second, with intervals, as JSON."""
+    _torch()
+    from hepar.learn.compare import as_document, differences, score_networks
+    from hepar.learn.recipe import read_recipe
+    from hepar.learn.region_evaluate import summary
+
+    read = read_recipe(_file(recipe))
+    if read.stage != "region":
+        raise WrongCall(f"{recipe.name} is of stage {read.stage}; needed: region")
+    one, other = score_networks(read, [_file(first), _file(second)], cases, _kept(keep))
+    document = {
+        "first": summary(one),
+        "second": summary(other),
+        "first_minus_second": as_document(differences(one, other)),
+    }
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _torch() -> None:
+    for name in ("torch", "onnx"):
+        if util.find_spec(name) is None:
+            raise WrongCall(f"training needs {name}, which is not installed; install hepar[learn]")
+
+
+def _file(path: Path) -> Path:
+    if not path.is_file():
+        raise WrongCall(f"{path} is no file; give the path of one")
+    return path
+
+
+def _kept(folder: Path | None) -> Path:
+    return folder or Path.home() / ".cache" / "hepar" / "anatomies"
+
+
+def _pair(text: str) -> tuple[Path, Path]:
+    image, comma, labels = text.partition(",")
+    if not comma:
+        raise WrongCall(f"--real {text}: needed CT,LABELS, two paths with a comma between them")
+    return _file(Path(image)), _file(Path(labels))

@@ -1,0 +1,140 @@
+"""Judge an exported region network on fixed simulated patches that no training draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepar.learn.classes import EITHER_VEIN, REGION_SPACING_MM
+from hepar.learn.evaluate import EVALUATION_SEED
+from hepar.learn.recipe import Recipe
+from hepar.learn.region import RegionAtlas, stored_atlas
+from hepar.learn.region_sample import RegionSample, make_region_sample
+
+SHAPE: Final = (96, 112, 112)
+STRATA: Final = ((0.0, 10.0), (10.0, 20.0), (20.0, 1e3))
+"""Diameter in mm of the ball of a lesion's volume."""
+_VOXEL_ML = REGION_SPACING_MM**3 / 1000
+_LEAST_ML = 0.03
+_FOUND_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class RegionScore:
+    """One patch: liver Dice, vein Dice (None without told-apart veins), lesions and found ones per stratum, false ones."""
+
+    case: str
+    phases: int
+    liver_dice: float | None
+    vein_dice: float | None
+    lesion_dice: float | None
+    lesions: tuple[int, int, int]
+    found: tuple[int, int, int]
+    false: int
+
+
+def region_cases(recipe: Recipe, count: int, keep: Path) -> Iterator[RegionSample]:
+    """Patches of new domes, new trees and new virtual patients; half of them with the portal venous phase alone."""
+    sources = [replace(s, variants=3) for s in recipe.sources if s.kind in ("totalseg", "virtual")]
+    pools: list[list[RegionAtlas]] = [[stored_atlas(s, EVALUATION_SEED + v, keep) for v in range(3)] for s in sources]
+    number = made = 0
+    while made < count:
+        number += 1
+        pool = pools[number % len(pools)]
+        rng = np.random.default_rng([EVALUATION_SEED, 2, number])
+        phases = [3] if number // 2 % 2 else [0, 2, 3, 4]
+        sample = make_region_sample(pool[number // len(pools) % len(pool)], SHAPE, rng, phases=phases)
+        if (sample.target == 1).sum() * _VOXEL_ML > 300:
+            made += 1
+            yield sample
+
+
+def judge(name: str, p: NDArray[np.float32], sample: RegionSample, *, threshold: float = 0.5) -> RegionScore:
+    """Compare class probabilities [5, ...] with one patch.
+
+    A found lesion: a fifth of it is covered. A false one: a component from 0.03 ml that touches none.
+    """
+    from scipy import ndimage
+
+    target = sample.target
+    known = target < EITHER_VEIN
+    lesion = target == 2
+    guess = (p[2] > threshold) & known
+    truth, count = ndimage.label(lesion)
+    sizes = np.bincount(truth.ravel(), minlength=count + 1)
+    hit = np.bincount(truth[guess], minlength=count + 1)
+    totals, found = [0, 0, 0], [0, 0, 0]
+    for k in range(1, count + 1):
+        ml = sizes[k] * _VOXEL_ML
+        if ml < _LEAST_ML:
+            continue
+        across = (6 * ml * 1000 / np.pi) ** (1 / 3)
+        stratum = next(i for i, (low, high) in enumerate(STRATA) if low <= across < high)
+        totals[stratum] += 1
+        found[stratum] += int(hit[k] >= _FOUND_SHARE * sizes[k])
+    parts, number = ndimage.label(guess)
+    wide = ndimage.binary_dilation(lesion, iterations=2)
+    volume = np.bincount(parts.ravel(), minlength=number + 1)
+    touched = np.bincount(parts[wide], minlength=number + 1) > 0
+    false = int(((volume[1:] * _VOXEL_ML >= _LEAST_ML) & ~touched[1:]).sum())
+    vein = (target == 3) | (target == 4)
+    return RegionScore(
+        name,
+        len(sample.phases),
+        _dice((p[0] < 0.5) & known, (target > 0) & known),
+        _dice((p[3] + p[4] > 0.5) & known, vein),
+        _dice(guess, lesion),
+        (totals[0], totals[1], totals[2]),
+        (found[0], found[1], found[2]),
+        false,
+    )
+
+
+def _dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float | None:
+    if not b.any():
+        return None
+    return round(float(2 * (a & b).sum() / (a.sum() + b.sum())), 4)
+
+
+def run_region(path: Path, image: NDArray[np.float16], *, threads: int = 2) -> NDArray[np.float32]:
+    """Class probabilities of one patch by an exported file, OpenVINO in float32; sides are multiples of 16."""
+    import openvino as ov
+
+    model = ov.Core().compile_model(
+        str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+    )
+    logits = model(image[None].astype(np.float32))[0][0]
+    logits = np.exp(logits - logits.max(0))
+    out: NDArray[np.float32] = logits / logits.sum(0)
+    return out
+
+
+def summary(scores: list[RegionScore]) -> dict[str, Any]:
+    """Means, and recall per stratum as "found/all"."""
+
+    def mean(values: list[float | None]) -> float | None:
+        known = [v for v in values if v is not None]
+        return round(float(np.mean(known)), 4) if known else None
+
+    out: dict[str, Any] = {}
+    for name, chosen in (
+        ("portal venous", [s for s in scores if s.phases == 1]),
+        ("four phases", [s for s in scores if s.phases > 1]),
+    ):
+        strata = [f"{sum(s.found[i] for s in chosen)}/{sum(s.lesions[i] for s in chosen)}" for i in range(3)]
+        out[name] = {
+            "patches": len(chosen),
+            "liver_dice": mean([s.liver_dice for s in chosen]),
+            "vein_dice": mean([s.vein_dice for s in chosen]),
+            "lesion_dice": mean([s.lesion_dice for s in chosen]),
+            "found_under_10_mm": strata[0],
+            "found_10_to_20_mm": strata[1],
+            "found_over_20_mm": strata[2],
+            "false_per_patch": round(sum(s.false for s in chosen) / max(len(chosen), 1), 2),
+        }
+    return out
