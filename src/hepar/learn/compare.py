@@ -14,7 +14,7 @@ from hepar.learn.region_evaluate import RegionScore, judge, region_cases, run_re
 from hepar.record import Estimate
 from hepar.validate.bootstrap import of_sums
 
-Sums = NDArray[np.float64]
+Sums = NDArray[np.floating[Any]]
 
 
 def score_networks(recipe: Recipe, networks: Sequence[Path], count: int, keep: Path) -> list[list[RegionScore]]:

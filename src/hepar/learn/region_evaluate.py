@@ -26,7 +26,7 @@ _FOUND_SHARE = 0.2
 
 @dataclass(frozen=True)
 class RegionScore:
-    """One patch: liver Dice, vein Dice (None without told-apart veins), lesions and found ones per stratum, false ones."""
+    """One patch. vein_dice: None without veins told apart; lesions, found: per stratum; false: components."""
 
     case: str
     phases: int
