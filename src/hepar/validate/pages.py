@@ -18,12 +18,13 @@ WIDTH, HEIGHT = 480.0, 410.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 14.0, 40.0, 64.0
 
 
-def report_page(made: Mapping[str, Any]) -> Page:
-    """The whole report from the content of results.json."""
+def report_page(made: Mapping[str, Any], more: Sequence[Section] = ()) -> Page:
+    """The whole report from the content of results.json. more: sections after the results."""
     cases, provenance = made["cases"], made["provenance"]
     sections = [_first(made)]
     for name in dict.fromkeys(one["section"] for one in made["measures"]):
         sections.append(_section(name, made))
+    sections += more
     rows = [(key, _plain(value)) for key, value in provenance["settings"].items()]
     rows += [("Version", provenance["version"]), ("Settings, SHA-256", provenance["settings_sha256"]),
              ("Input, SHA-256", provenance["input_sha256"])]  # fmt: skip

@@ -161,13 +161,17 @@ def _short(value: float | None) -> float | None:
 
 
 def write(results: Results, made: Mapping[str, Any], folder: Path) -> None:
-    """results.json, report.html, measures.csv and (where there are any) cases.csv into a folder."""
+    """results.json, report.html, measures.csv, the checklists and (where there are any) cases.csv into a folder."""
     from hepar.page.html import html
+    from hepar.validate.checklist import checklist_files
+    from hepar.validate.checklist_page import checklist_sections
     from hepar.validate.pages import report_page
 
     (folder / "results.json").write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(html(report_page(made)), encoding="utf-8")
+    (folder / "report.html").write_text(html(report_page(made, checklist_sections(made))), encoding="utf-8")
     (folder / "measures.csv").write_text(_csv(made["measures"]), encoding="utf-8")
+    for name, text in checklist_files(made).items():
+        (folder / name).write_text(text, encoding="utf-8")
     if results.cases:
         (folder / "cases.csv").write_text(_csv(results.cases), encoding="utf-8")
 
