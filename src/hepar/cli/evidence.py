@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hepar.cli.evidence_quality import quality_command
 from hepar.errors import WrongCall
 
 app = typer.Typer(
@@ -163,3 +164,6 @@ def tables_command(
             count = len(one.tables)
             said = one.why or ("1 table fits" if count == 1 else f"{count} tables fit; all stand in {every.name}")
             print("; ".join([f"{one.study}: {said}", *one.notices]))
+
+
+app.command("quality")(quality_command)
