@@ -217,7 +217,7 @@ def patients(tmp_path_factory):
 
 def test_a_score_is_placed_from_the_command_line(patients, tmp_path):
     scores(patients, tmp_path / "out", patient="case", place="ct", validation="external", target="mvi", threshold=0.55,
-           quiet=True)  # fmt: skip
+           risk=False, quiet=True)  # fmt: skip
     made = json.loads((tmp_path / "out" / "results.json").read_text())
     validate_results(made)
     own = made["place"]
@@ -238,7 +238,7 @@ def test_a_score_is_placed_from_the_command_line(patients, tmp_path):
 def test_the_report_says_where_the_threshold_came_from(patients, tmp_path):
     for name, more, words in (("same", {}, "chosen on the same cases"),
                               ("split", {"split": "split", "fit_split": "a"}, "chosen on other cases")):  # fmt: skip
-        scores(patients, tmp_path / name, place="cemri", validation="internal", quiet=True, **more)
+        scores(patients, tmp_path / name, place="cemri", validation="internal", risk=False, quiet=True, **more)
         made = json.loads((tmp_path / name / "results.json").read_text())
         assert any(words in one["text"] for one in made["place"]["points"] if one["name"] == "threshold")
 

@@ -83,7 +83,8 @@ CHECKLISTS = {
 
 @dataclass(frozen=True)
 class Answer:
-    """An item and how far the run answers it. told: what the run says; left: what a person must still say."""
+    """An item and how far the run answers it. told: what the run says, in lines; left: what a person must
+    still say."""
 
     item: Item
     status: str
@@ -130,7 +131,7 @@ def checklist_files(made: Mapping[str, Any]) -> dict[str, str]:
         writer.writerow(["item", "section", "applies", "asks", "status", "told by this run", "left to tell", "source"])
         for one in prefill(made, name):
             item = one.item
-            writer.writerow([item.number, item.section, item.applies, item.asks, one.status, one.told, one.left,
-                             f"{CHECKLISTS[name].source}, {item.clause}"])  # fmt: skip
+            told, source = one.told.replace("\n", " "), f"{CHECKLISTS[name].source}, {item.clause}"
+            writer.writerow([item.number, item.section, item.applies, item.asks, one.status, told, one.left, source])
         files[f"checklist-{name.lower().replace('+', '-')}.csv"] = buffer.getvalue()
     return files

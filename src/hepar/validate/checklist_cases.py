@@ -140,7 +140,7 @@ def limitations(run: Run) -> Told:
     told = [text for text in run.notes if not text.startswith("Acting on the score beats")]
     if not told:
         return None
-    return PARTLY, " ".join(text if text.endswith((".", "!", "?")) else f"{text}." for text in told)
+    return PARTLY, "\n".join(text if text.endswith((".", "!", "?")) else f"{text}." for text in told)
 
 
 def interpretation(run: Run) -> Told:

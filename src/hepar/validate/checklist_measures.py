@@ -39,7 +39,7 @@ def measures(run: Run) -> Told:
         drawn = dict.fromkeys(f"figure: {one['title']}" for one in run.figures if one["section"] == section)
         alike.setdefault((*names, *drawn), []).append(section)
     parts = [f"[{', '.join(sections)}] {'; '.join(names)}." for names, sections in alike.items()]
-    return (ANSWERED, " ".join(parts)) if parts else None
+    return (ANSWERED, "\n".join(["Measures and figures, by what they are for:", *parts])) if parts else None
 
 
 def uncertainty(run: Run) -> Told:
@@ -52,8 +52,9 @@ def uncertainty(run: Run) -> Told:
                           if "p of no difference" in one["name"] + one["group"])  # fmt: skip
     if not ways and not tests:
         return None
-    text = "Intervals: " + "; ".join(f"{way} ({', '.join(names)})" for way, names in ways.items()) + "."
-    return ANSWERED, text + (f" Tests: {', '.join(tests)}." if tests else "")
+    lines = [f"{way}: {', '.join(names)}." for way, names in ways.items()]
+    lines += [f"Tests: {', '.join(tests)}."] if tests else []
+    return ANSWERED, "\n".join(["Intervals and how each was made:", *lines])
 
 
 def performance(run: Run) -> Told:
@@ -79,7 +80,7 @@ def performance_by_group(run: Run) -> Told:
     groups = [f"by {name}: {told}" for name in run.columns if (told := listed(run.groups(name)))]
     if not groups:
         return PARTLY, main[1]
-    return ANSWERED, f"{main[1]} {upper('; '.join(groups))}."
+    return ANSWERED, "\n".join([main[1], *(f"AUC {told}." for told in groups)])
 
 
 def diagnostic(run: Run) -> Told:
@@ -140,7 +141,9 @@ def clusters_result(run: Run) -> Told:
         return None
     pooled = [one for one in run.measures if one["group"].startswith(("mean over", "expected at"))
               and one["name"] in MAIN and one["estimate"] is not None]  # fmt: skip
-    return (ANSWERED if pooled else PARTLY), "; ".join([f"AUC by {site}: {told}", *by_group(pooled)]) + "."
+    return (ANSWERED if pooled else PARTLY), "\n".join(
+        f"{one}." for one in (f"AUC by {site}: {told}", *by_group(pooled))
+    )
 
 
 def robustness(run: Run) -> Told:
@@ -199,7 +202,7 @@ def updating_result(run: Run) -> Told:
         return updating(run)
     told = [one for section in found for one in run.inside(section)
             if one["name"] in ("calibration slope", "calibration in the large", "ICI", "Brier score")]  # fmt: skip
-    return ANSWERED, f"{'; '.join(by_group(told))}."
+    return ANSWERED, "\n".join([f"{'; '.join(found)}:", *(f"{one}." for one in by_group(told))])
 
 
 def _on(run: Run, kind: str) -> Told:

@@ -20,7 +20,7 @@ def _section(name: str, answers: tuple[Answer, ...]) -> Section:
     counts = count(answers)
     told = tuple(
         (Cell(one.item.number), Cell(one.item.asks, small=one.item.section),
-         Cell(one.told, small=f"Still to tell: {one.left}" if one.left else ""))
+         _told(one))
         for one in answers if one.status != PERSON
     )  # fmt: skip
     left = tuple(
@@ -37,3 +37,8 @@ def _section(name: str, answers: tuple[Answer, ...]) -> Section:
               note=f"Items in our words; the checklist itself: {CHECKLISTS[name].source}."),
     ]  # fmt: skip
     return Section(f"Reporting checklist: {name}", tuple(blocks))
+
+
+def _told(one: Answer) -> Cell:
+    first, *rest = one.told.split("\n")
+    return Cell(first, small="\n".join([*rest, *([f"Still to tell: {one.left}"] if one.left else [])]))

@@ -193,4 +193,4 @@ def place_blocks(made: Mapping[str, Any]) -> tuple[tuple[Block, ...], tuple[Bloc
     )
     columns = (Column("Is the comparison fair?", share=1.2), Column("", share=1.0), Column("Why", share=4.0))
     source = SOURCE if own["table_sha256"] == pooled_table().sha256 else "Pooled figures: a table given by the user."
-    return above, (Table(columns, rows, note=source),)
+    return above, (Table(columns, rows, note=f"{source} Its n counts validation sets."),)
