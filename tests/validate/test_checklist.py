@@ -235,8 +235,8 @@ CLAIM = [
     ("20", ANSWERED, "By patient: checked that no patient stands in two values of part."),
     ("30", PARTLY, "AUC without each site in turn: 0.750 to 0.850; AUC by sex: F 0.750 (0.600 to 0.900), M 0.850 "
                    "(0.600 to 0.900); AUC by age: under 50 (too small to judge); AUC by hospital: A 0.750 (0.600 to "
-                   "0.900), B 0.850 (0.600 to 0.900); AUC by part: internal 0.750 (0.600 to 0.900), external 0.850 (0.600 to "
-                   "0.900)."),
+                   "0.900), B 0.850 (0.600 to 0.900); AUC by part: internal 0.750 (0.600 to 0.900), "
+                   "external 0.850 (0.600 to 0.900)."),
     ("32", PARTLY, "AUC in internal 0.750 (0.600 to 0.900), 40 cases."),
     ("33", PARTLY, "AUC in external 0.850 (0.600 to 0.900), 20 cases."),
     ("38", ANSWERED, "At the threshold 0.500: sensitivity 0.750 (0.550 to 0.880); specificity 0.500 (0.340 to 0.660); "
