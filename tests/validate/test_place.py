@@ -8,7 +8,7 @@ import pytest
 from validate_reference import REFERENCE
 
 from hepar.cli.validate import scores
-from hepar.errors import WrongCall
+from hepar.errors import Fault, WrongCall
 from hepar.record import Estimate
 from hepar.validate.place import Circumstances, difference, place
 from hepar.validate.place_report import SECTION, place_chart
@@ -230,6 +230,11 @@ def test_a_score_is_placed_from_the_command_line(patients, tmp_path):
         "good"
     }
     assert any(one["section"] == SECTION for one in made["figures"])
+    with pytest.raises(Fault, match=r"breaks its schema 1\.0 at \$: .*'place' was unexpected"):
+        validate_results({**made, "schema_version": "1.0"})
+    validate_results({key: value for key, value in made.items() if key != "place"} | {"schema_version": "1.0"})
+    with pytest.raises(Fault, match="breaks its schema 7"):
+        validate_results({**made, "schema_version": "7"})
     text = (tmp_path / "out" / "report.html").read_text()
     assert own["sentence"] in text
     assert "doi:10.2196/82000" in text

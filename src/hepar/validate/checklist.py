@@ -117,6 +117,11 @@ def _items(file: str) -> tuple[Item, ...]:
         return tuple(Item(**row) for row in csv.DictReader(opened))
 
 
+def which(made: Mapping[str, Any]) -> tuple[str, ...]:
+    """The checklists that apply to a run, by its kind."""
+    return OF_KIND.get(made["kind"], tuple(CHECKLISTS))
+
+
 def count(answers: Sequence[Answer]) -> dict[str, int]:
     """How many items have each status."""
     return {status: sum(one.status == status for one in answers) for status in STATUSES}
@@ -125,7 +130,7 @@ def count(answers: Sequence[Answer]) -> dict[str, int]:
 def checklist_files(made: Mapping[str, Any]) -> dict[str, str]:
     """The checklists of a run as CSV, by file name: checklist-tripod-ai.csv, checklist-claim.csv."""
     files = {}
-    for name in OF_KIND.get(made["kind"], tuple(CHECKLISTS)):
+    for name in which(made):
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(["item", "section", "applies", "asks", "status", "told by this run", "left to tell", "source"])

@@ -7,13 +7,13 @@ from typing import Any
 
 from hepar.page import Cell, Column, Section, Table, Text
 from hepar.page.blocks import Block
-from hepar.validate.checklist import CHECKLISTS, OF_KIND, PERSON, Answer, count, prefill
+from hepar.validate.checklist import CHECKLISTS, PERSON, Answer, count, prefill, which
 from hepar.validate.checklist_run import ANSWERED, PARTLY
 
 
 def checklist_sections(made: Mapping[str, Any]) -> tuple[Section, ...]:
     """One section for each checklist of the run's kind, from the content of results.json."""
-    return tuple(_section(name, prefill(made, name)) for name in OF_KIND.get(made["kind"], tuple(CHECKLISTS)))
+    return tuple(_section(name, prefill(made, name)) for name in which(made))
 
 
 def _section(name: str, answers: tuple[Answer, ...]) -> Section:

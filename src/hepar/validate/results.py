@@ -133,13 +133,16 @@ def document(results: Results, settings: Mapping[str, Any], input_sha256: str) -
 
 
 def validate_results(made: Mapping[str, Any]) -> None:
-    """Hold a document against the published schema. Raises Fault for a mismatch."""
+    """Hold a document against the published schema of its version, an older one too. Raises Fault for a mismatch."""
     from jsonschema import Draft202012Validator
 
-    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    version = str(made.get("schema_version"))
+    published = {file.name: file for file in SCHEMA_FILE.parent.glob("results-*.schema.json")}
+    file = published.get(f"results-{version}.schema.json", SCHEMA_FILE)
+    schema = json.loads(file.read_text(encoding="utf-8"))
     errors = sorted(Draft202012Validator(schema).iter_errors(made), key=lambda error: error.json_path)
     if errors:
-        raise Fault(f"results.json breaks its schema {SCHEMA_VERSION} at {errors[0].json_path}: "
+        raise Fault(f"results.json breaks its schema {version} at {errors[0].json_path}: "
                     f"{errors[0].message[:300]}; nothing is delivered, please report this")  # fmt: skip
 
 
