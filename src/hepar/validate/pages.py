@@ -9,6 +9,7 @@ import numpy as np
 
 from hepar.page import Cell, Column, Facts, Figure, Figures, Label, Note, Notes, Page, Section, Stroke, Table, Text
 from hepar.page.blocks import Block
+from hepar.validate.mask_words import WORDS
 from hepar.validate.place_report import SECTION as PLACE
 from hepar.validate.place_report import place_blocks
 
@@ -66,7 +67,7 @@ def _section(name: str, made: Mapping[str, Any]) -> Section:
     groups, names = (list(dict.fromkeys(one[key] for one in own)) for key in ("group", "name"))
     found = {(one["group"], one["name"]): one for one in own}
     above, below = place_blocks(made) if name == PLACE else ((), ())
-    blocks: list[Block] = [*above]
+    blocks: list[Block] = [*above, *([Text(WORDS[name], muted=True)] if name in WORDS else [])]
     charts = [_chart(one) for one in made["figures"] if one["section"] == name]
     if charts:
         blocks.append(Figures("", tuple(charts), columns=2))
