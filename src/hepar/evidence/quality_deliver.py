@@ -109,9 +109,7 @@ def _ci(one: Estimate) -> str:
 def _page(found: Quality, drawn: set[str]) -> Page:
     sections = []
     if found.notices:
-        sections.append(
-            Section("To be known first", (Notes(tuple(Note("Note", text) for text in found.notices)),))
-        )
+        sections.append(Section("To be known first", (Notes(tuple(Note("Note", text) for text in found.notices)),)))
     if found.studies:
         blocks = [_counts(found)] + [figure_place(name) for name in ("bars", "traffic_light", "items") if name in drawn]
         if found.low_in_all_domains is not None:
