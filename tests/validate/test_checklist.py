@@ -165,8 +165,8 @@ CASES = [
     ("12f", PARTLY, "Nothing was updated in this run."),
     ("15", PARTLY, "The score was read as a risk from 0 to 1. Positive from 0.500, chosen by Youden's index on the "
                    "same cases."),
-    ("20a", PARTLY, "100 cases given, 90 used (10 left out: no score). 24 of the 60 judged are positive, 36 negative."),
-    ("21", ANSWERED, "Judged: 60 cases, 24 with the outcome."),
+    ("20a", PARTLY, "100 cases given, 90 used (10 left out: no score). Judged: 24 positive and 36 negative cases."),
+    ("21", ANSWERED, "Judged: 24 positive and 36 negative cases."),
     ("23a", PARTLY, "AUC 0.800 (0.700 to 0.875); sensitivity 0.750 (0.550 to 0.880); specificity 0.500 (0.340 to "
                     "0.660); positive predictive value 0.500 (0.350 to 0.650); calibration slope 1.250 (0.500 to 2)."),
     ("24", PARTLY, "Nothing was updated in this run."),
@@ -188,8 +188,8 @@ FULL = [
     ("7", PARTLY, "Truth and score were taken as they stand; rows without a readable truth or a finite score are left "
                   "out. No patient stands in two splits."),
     ("10", PARTLY, "24 positive and 36 negative cases were judged. Needed: AUC 304 for a 95 % interval 0.1 wide."),
-    ("12a", PARTLY, "The column part divides the cases (internal 40, external 20). The split dev (30 cases) chose the "
-                    "threshold and is not judged."),
+    ("12a", PARTLY, "The column part divides the cases (internal 40, external 20). The split dev (30 cases) is not "
+                    "judged: what has to be chosen from data (threshold, recalibration, risk groups) is chosen on it."),
     ("12d", ANSWERED, "Computed for each value of hospital, and pooled over them with random effects (REML, "
                       "Hartung-Knapp): AUC. The range expected at a new one is given, and AUC without each in turn."),
     ("12f", ANSWERED, "Recalibrated on dev, judged on the others: after logistic."),
@@ -199,7 +199,7 @@ FULL = [
                    "split dev."),
     ("20b", PARTLY, "Cases by sex: F 40, M 20; by age: under 50 12; by hospital: A 40, B 20; by part: internal 40, "
                     "external 20. 24 of 60 are positive."),
-    ("21", ANSWERED, "Judged: 60 cases, 24 with the outcome. Threshold: 30 other cases of the split dev."),
+    ("21", ANSWERED, "Judged: 24 positive and 36 negative cases. Not judged, to choose on: 30 cases of the split dev."),
     ("23a", ANSWERED, "AUC 0.800 (0.700 to 0.875); sensitivity 0.750 (0.550 to 0.880); specificity 0.500 (0.340 to "
                       "0.660); positive predictive value 0.500 (0.350 to 0.650); calibration slope 1.250 (0.500 to "
                       "2).\nAUC by sex: F 0.750 (0.600 to 0.900), M 0.850 (0.600 to 0.900).\n"
@@ -413,3 +413,51 @@ def test_real_runs_write_their_checklists(tmp_path):
     assert "Reporting checklist: CLAIM" in (tmp_path / "scores" / "report.html").read_text()
     both = json.loads((tmp_path / "compare" / "results.json").read_text())
     assert answer(both, "CLAIM", "38")[0] == ANSWERED
+
+
+def test_survival_is_told_in_events_and_times():
+    """A made-up run of times to an event: 80 cases judged of 120, 32 events."""
+    run = Results("scores", "Who has the event sooner?", given=120, used=120)
+    section = "Who has the event sooner?"
+    run.add(section, "", "events", 32.0, 80)
+    run.add(section, "", "C-index (Harrell)", share(0.75, 0.65, 0.85, "jackknife"), 80)
+    run.add(section, "", "median follow-up", share(24.5, 20, 30, "Brookmeyer"), 80)
+    run.add("By a given time", "by 12", "AUC", share(0.8, 0.7, 0.9, "bootstrap"), 80)
+    run.add("Curves by risk group", "high", "events", 20.0, 40)
+    run.add("Hazard ratios", "score", "hazard ratio", share(2.5, 1.5, 4, "wald"), 80)
+    run.add("Hazard ratios", "score", "p of no effect", 0.001, 80)
+    run.add("By sex", "F", "C-index (Harrell)", share(0.7, 0.6, 0.8, "jackknife"), 45)
+    made = made_of(run, {"by": ["sex"], "fit_split": "dev", "split": "part", "validation": "external"})
+    assert answer(made, "TRIPOD+AI", "10") == (PARTLY, "80 cases with 32 events were judged.")
+    assert answer(made, "TRIPOD+AI", "20a")[1] == (
+        "120 cases given, 120 used. Judged: 80 cases with 32 events. Median follow-up 24.5 (20 to 30)."
+    )
+    assert answer(made, "TRIPOD+AI", "21") == (
+        ANSWERED, "Judged: 80 cases with 32 events. Not judged, to choose on: 40 cases of the split dev."
+    )  # fmt: skip
+    assert answer(made, "TRIPOD+AI", "23a") == (ANSWERED, (
+        "C-index (Harrell) 0.750 (0.650 to 0.850); by 12: AUC 0.800 (0.700 to 0.900); score: hazard ratio 2.500 "
+        "(1.500 to 4).\nC-index (Harrell) by sex: F 0.700 (0.600 to 0.800)."
+    ))  # fmt: skip
+    assert answer(made, "TRIPOD+AI", "15") == (PERSON, "")
+    assert answer(made, "CLAIM", "29")[1].endswith("Tests: p of no effect.")
+    assert answer(made, "CLAIM", "33")[1] == (
+        "These cases were said to be external: C-index (Harrell) 0.750 (0.650 to 0.850), 80 cases."
+    )
+    assert answer(made, "CLAIM", "38") == (PERSON, "")
+
+
+def test_several_classes_are_told_with_their_counts():
+    run = Results("scores", "How good are the classes?", given=50, used=50)
+    run.add(
+        "Telling the classes apart", "", "AUC of all classes (Hand and Till)", share(0.9, 0.8, 0.95, "bootstrap"), 50
+    )
+    for name, n in (("HCC", 20), ("ICC", 12), ("other", 18)):
+        run.add("Each class against the rest", name, "cases", float(n), 50)
+        run.add("Each class against the rest", name, "AUC", share(0.875, 0.75, 0.9375, "logit-delong"), 50)
+    made = made_of(run, {"by": [], "multiclass": ["HCC=p1", "ICC=p2", "other=p3"]})
+    assert answer(made, "TRIPOD+AI", "10") == (PARTLY, "50 cases (HCC 20, ICC 12, other 18) were judged.")
+    assert answer(made, "TRIPOD+AI", "23a") == (PARTLY, (
+        "AUC of all classes (Hand and Till) 0.900 (0.800 to 0.950); HCC: AUC 0.875 (0.750 to 0.938); ICC: AUC 0.875 "
+        "(0.750 to 0.938); other: AUC 0.875 (0.750 to 0.938)."
+    ))  # fmt: skip

@@ -5,7 +5,7 @@ A rule tells no more than the results document holds; it gives None where the ru
 
 from __future__ import annotations
 
-from hepar.validate.checklist_run import ANSWERED, PARTLY, Run, Told, cases
+from hepar.validate.checklist_run import ANSWERED, PARTLY, Run, Told, cases, value
 from hepar.validate.pages import number
 
 
@@ -45,16 +45,27 @@ def size(run: Run) -> Told:
     if run.kind == "masks":
         more = f" with {number(lesions['estimate'])} lesions" if lesions else ""
         return PARTLY, f"{cases(run.judged)}{more} were judged."
-    if run.classes is None:
-        return PARTLY, f"{cases(run.judged)} were compared."
     needed = [one for one in run.measures if one["name"].startswith("cases needed") and one["estimate"] is not None]
-    text = f"{run.classes[0]} positive and {run.classes[1]} negative cases were judged."
+    text = f"{_amount(run)} were {'compared' if run.kind == 'compare' else 'judged'}."
     if needed:
         told = [
             f"{one['name'].removeprefix('cases needed: ')} {number(one['estimate'])} {one['unit']}" for one in needed
         ]
         text += f" Needed: {'; '.join(told)}."
     return PARTLY, text
+
+
+def _amount(run: Run) -> str:
+    """Cases judged, by outcome where the run tells it: two classes, several, or events."""
+    if run.classes is not None:
+        return f"{run.classes[0]} positive and {run.classes[1]} negative cases"
+    events = run.told("events")
+    if events:
+        return f"{cases(events['n'])} with {number(events['estimate'])} events"
+    if run.told("AUC of all classes (Hand and Till)"):
+        counts = [f"{one['group']} {number(one['estimate'])}" for one in run.measures if one["name"] == "cases"]
+        return f"{cases(run.judged)} ({', '.join(counts)})"
+    return cases(run.judged)
 
 
 def missing(run: Run) -> Told:
@@ -72,8 +83,11 @@ def flow(run: Run) -> Told:
     """From what was given to what was used, and how many had the outcome."""
     left = "; ".join(f"{one['count']} left out: {one['reason']}" for one in run.cases["left_out"])
     text = f"{cases(run.cases['given'])} given, {run.cases['used']} used" + (f" ({left})" if left else "") + "."
-    if run.classes is not None:
-        text += f" {run.classes[0]} of the {sum(run.classes)} judged are positive, {run.classes[1]} negative."
+    if run.kind == "scores":
+        text += f" Judged: {_amount(run)}."
+    follow = run.told("median follow-up")
+    if follow:
+        text += f" Median follow-up {value(follow)}."
     return PARTLY, text
 
 
@@ -85,7 +99,8 @@ def partitions(run: Run) -> Told:
     parts = ", ".join(f"{one['group']} {one['n']}" for one in run.groups(split))
     text = f"The column {split} divides the cases" + (f" ({parts})" if parts else "") + "."
     if fitted:
-        text += f" The split {fitted} ({cases(run.cases['used'] - run.judged)}) chose the threshold and is not judged."
+        text += (f" The split {fitted} ({cases(run.cases['used'] - run.judged)}) is not judged: what has to be chosen "
+                 "from data (threshold, recalibration, risk groups) is chosen on it.")  # fmt: skip
     return PARTLY, text
 
 
@@ -118,12 +133,12 @@ def who(run: Run) -> Told:
 
 def analyses(run: Run) -> Told:
     """Cases and outcomes in what this run computed."""
-    if run.classes is None:
-        return PARTLY, f"{cases(run.judged)} in each comparison."
-    text = f"Judged: {cases(sum(run.classes))}, {run.classes[0]} with the outcome."
+    if run.kind == "compare":
+        return PARTLY, f"{_amount(run)} in each comparison."
+    text = f"Judged: {_amount(run)}."
     other = run.cases["used"] - run.judged
     if run.settings.get("fit_split") and other > 0:
-        text += f" Threshold: {other} other cases of the split {run.settings['fit_split']}."
+        text += f" Not judged, to choose on: {cases(other)} of the split {run.settings['fit_split']}."
     return ANSWERED, text
 
 

@@ -6,16 +6,33 @@ says nothing to the item.
 
 from __future__ import annotations
 
-from hepar.validate.checklist_run import ANSWERED, PARTLY, One, Run, Told, by_group, cases, listed, named, upper, value
+from hepar.validate.checklist_run import (
+    ANSWERED,
+    PARTLY,
+    One,
+    Run,
+    Told,
+    by_column,
+    by_group,
+    cases,
+    listed,
+    named,
+    upper,
+    value,
+)
 from hepar.validate.pages import number
 
 MAIN = ("AUC", "sensitivity", "specificity", "calibration slope")
 """Measures told of pooled sites."""
+IN_PARTS = ("By ", "Over ", "Drop ", "Beside ")
+"""Starts of sections that tell of some of the cases, or of other models."""
+WHOLE = ("By a given time", "Hazard ratios", "Each class against the rest")
+"""Sections whose groups are times, variables or classes, not some of the cases."""
 
 
 def output(run: Run) -> Told:
     """What the score is and where its threshold comes from."""
-    if run.kind != "scores":
+    if run.kind != "scores" or run.classes is None:
         return None
     risk = any(one["name"] == "calibration slope" for one in run.measures)
     text = "The score was read as a risk from 0 to 1." if risk else "The score was not read as a risk."
@@ -48,8 +65,9 @@ def uncertainty(run: Run) -> Told:
     for one in run.measures:
         if one["low"] is not None and one["method"]:
             ways.setdefault(f"{100 * one['level']:g} % {one['method']}", {})[one["name"]] = None
-    tests = dict.fromkeys(one["group"] if one["group"].startswith("p of") else one["name"] for one in run.measures
-                          if "p of no difference" in one["name"] + one["group"])  # fmt: skip
+    tests = dict.fromkeys(
+        text for one in run.measures for text in (one["group"], one["name"]) if text.startswith("p of")
+    )
     if not ways and not tests:
         return None
     lines = [f"{way}: {', '.join(names)}." for way, names in ways.items()]
@@ -60,16 +78,22 @@ def uncertainty(run: Run) -> Told:
 def performance(run: Run) -> Told:
     """The main measures with their intervals."""
     if run.kind == "masks":
-        wanted = ("Dice", "average surface distance", "Hausdorff distance, 95 %", "normalised surface Dice",
-                  "found (recall)", "right (precision)")  # fmt: skip
-        found = [one for one in run.measures if one["name"] in wanted and one["estimate"] is not None
-                 and (one["section"].startswith("Overlap") or one["group"] == "all sizes")]  # fmt: skip
+        structures = run.settings.get("structures", {})
+        found = [one for one in run.measures if one["estimate"] is not None
+                 and ((one["group"] in structures and _is_main_of_outlines(one["name"]))
+                      or (one["group"] == "all sizes" and one["name"].startswith(("found (", "right ("))))]  # fmt: skip
     elif run.kind == "compare":
         found = [one for one in run.measures if one["estimate"] is not None and one["low"] is not None]
     else:
-        found = [one for one in run.measures if not one["group"] and one["estimate"] is not None
-                 and one["low"] is not None and one["name"] != "prevalence"]  # fmt: skip
+        found = [one for one in run.measures if one["estimate"] is not None and one["low"] is not None
+                 and (one["section"] in WHOLE or not (one["group"] or one["section"].startswith(IN_PARTS)))
+                 and one["name"] not in ("prevalence", "median follow-up")]  # fmt: skip
     return (ANSWERED, "; ".join(map(named, found)) + ".") if found else None
+
+
+def _is_main_of_outlines(name: str) -> bool:
+    """Dice, surface Dice, mean surface distance, 95 % Hausdorff distance."""
+    return (name.endswith(("Dice", "surface distance")) and not name.startswith("root")) or "95 %" in name
 
 
 def performance_by_group(run: Run) -> Told:
@@ -77,10 +101,8 @@ def performance_by_group(run: Run) -> Told:
     main = performance(run)
     if main is None:
         return None
-    groups = [f"by {name}: {told}" for name in run.columns if (told := listed(run.groups(name)))]
-    if not groups:
-        return PARTLY, main[1]
-    return ANSWERED, "\n".join([main[1], *(f"AUC {told}." for told in groups)])
+    groups = [f"{told}." for name in run.columns if (told := by_column(run, name))]
+    return (ANSWERED, "\n".join([main[1], *groups])) if groups else (PARTLY, main[1])
 
 
 def diagnostic(run: Run) -> Told:
@@ -88,7 +110,7 @@ def diagnostic(run: Run) -> Told:
     starts = ("sensitivity", "specificity", "positive predictive", "negative predictive", "likelihood ratio",
               "found (recall)", "right (precision)")  # fmt: skip
     found = [one for one in run.measures if one["name"].startswith(starts) and one["low"] is not None
-             and not one["section"].startswith(("By ", "Over ", "Drop ", "Beside "))
+             and not one["section"].startswith(IN_PARTS)
              and (run.kind == "compare" or one["group"] in ("", "all sizes"))]  # fmt: skip
     if not found:
         return None
@@ -136,14 +158,12 @@ def clusters(run: Run) -> Told:
 def clusters_result(run: Run) -> Told:
     """The measures by site, pooled, and expected at a new site."""
     site = run.settings.get("site")
-    told = listed(run.groups(site)) if site else ""
+    told = by_column(run, site) if site else ""
     if not told:
         return None
     pooled = [one for one in run.measures if one["group"].startswith(("mean over", "expected at"))
               and one["name"] in MAIN and one["estimate"] is not None]  # fmt: skip
-    return (ANSWERED if pooled else PARTLY), "\n".join(
-        f"{one}." for one in (f"AUC by {site}: {told}", *by_group(pooled))
-    )
+    return (ANSWERED if pooled else PARTLY), "\n".join(f"{one}." for one in (told, *by_group(pooled)))
 
 
 def robustness(run: Run) -> Told:
@@ -154,7 +174,7 @@ def robustness(run: Run) -> Told:
     if without:
         values = sorted(one["estimate"] for one in without)
         parts.append(f"AUC without each site in turn: {number(values[0])} to {number(values[-1])}")
-    parts += [f"AUC by {name}: {told}" for name in run.columns if (told := listed(run.groups(name)))]
+    parts += [told for name in run.columns if (told := by_column(run, name))]
     if run.kind == "masks":
         rows = [one for one in run.measures if one["name"] == "found (recall)" and one["group"] != "all sizes"
                 and one["estimate"] is not None]  # fmt: skip
@@ -206,14 +226,14 @@ def updating_result(run: Run) -> Told:
 
 
 def _on(run: Run, kind: str) -> Told:
-    split, area = run.settings.get("split"), run.told("AUC")
+    split, area = run.settings.get("split"), run.told("AUC") or run.told("C-index (Harrell)")
     inner = str(run.settings.get("internal") or "internal").lower()
     wanted = inner if kind == "internal" else kind
     found = [one for one in run.groups(split) if one["group"].lower() == wanted] if split else []
     if found:
-        return PARTLY, f"AUC in {listed(found)}, {cases(found[0]['n'])}."
+        return PARTLY, f"{found[0]['name']} in {listed(found)}, {cases(found[0]['n'])}."
     if run.settings.get("validation") == kind and area is not None:
-        return PARTLY, f"These cases were said to be {kind}: AUC {value(area)}, {cases(area['n'])}."
+        return PARTLY, f"These cases were said to be {kind}: {area['name']} {value(area)}, {cases(area['n'])}."
     return None
 
 

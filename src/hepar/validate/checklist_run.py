@@ -48,8 +48,8 @@ class Run:
     @property
     def judged(self) -> int:
         """Cases behind the main measures."""
-        area = next((one["n"] for one in self.measures if one["name"] == "AUC" and not one["group"]), None)
-        return int(self.cases["used"] if area is None else area)
+        main = next((one["n"] for one in self.measures if not one["group"]), None) if self.kind == "scores" else None
+        return int(self.cases["used"] if main is None else main)
 
     @property
     def classes(self) -> tuple[int, int] | None:
@@ -66,10 +66,10 @@ class Run:
         asked = [*self.settings.get("by", ()), self.settings.get("site"), self.settings.get("split")]
         return list(dict.fromkeys(str(name).partition(":")[0] for name in asked if name))
 
-    def groups(self, column: str, name: str = "AUC") -> list[One]:
-        """A measure in each group of a column, groups too small to judge included."""
-        return [one for one in self.measures
-                if one["section"] == f"By {column}" and one["name"] == name and _is_group(one)]  # fmt: skip
+    def groups(self, column: str) -> list[One]:
+        """The main measure in each group of a column, groups too small to judge included."""
+        own = [one for one in self.measures if one["section"] == f"By {column}" and _is_group(one)]
+        return [one for one in own if one["name"] == own[0]["name"]]
 
 
 def _is_group(one: One) -> bool:
@@ -96,6 +96,12 @@ def listed(found: Sequence[One]) -> str:
         f"{one['group']} {value(one)}" if one["estimate"] is not None else f"{one['group']} ({one['missing']})"
         for one in found
     )
+
+
+def by_column(run: Run, column: str) -> str:
+    """The main measure in each group of a column, in words; "" where there is none."""
+    found = run.groups(column)
+    return f"{found[0]['name']} by {column}: {listed(found)}" if found else ""
 
 
 def upper(text: str) -> str:
