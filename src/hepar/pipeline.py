@@ -26,7 +26,7 @@ from hepar.record import (
     Skipped,
     Study,
 )
-from hepar.segment import Engine
+from hepar.segment import Consent, Engine
 from hepar.settings import Settings
 
 BASE_BYTES = 900 * 2**20
@@ -47,6 +47,7 @@ class Request:
 
     source: folder, zip or image file. study_uid: which study, where there are several.
     modality: for formats that carry none. phase_paths: series whose label the user knows, by folder or file.
+    engine: a name or an engine file. consent: shows its licence and asks; None where nobody can be asked.
     max_memory_bytes: a study that would need more is refused before its voxels are read; None: what is free.
     """
 
@@ -55,6 +56,7 @@ class Request:
     modality: str | None = None
     phase_paths: Mapping[PhaseLabel, Path] = field(default_factory=dict)
     engine: str = "builtin"
+    consent: Consent | None = None
     with_identity: bool = False
     max_memory_bytes: int | None = None
 
@@ -74,9 +76,10 @@ class Examination:
 
 @dataclass
 class Clock:
-    """Seconds and peak resident memory of each step; only `run.json` holds them."""
+    """Seconds and peak resident memory of each step and of each program called; only `run.json` holds them."""
 
     steps: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
 
     @contextmanager
     def step(self, name: str, progress: Progress) -> Iterator[Callable[[float], None]]:
@@ -98,13 +101,18 @@ def analyze(request: Request, settings: Settings, out: Path, *, overwrite: bool,
     """
     report.check_target(out, source=request.source, overwrite=overwrite)
     clock = Clock()
+    engine = segment.engine(request.engine, settings.segment, consent=request.consent)
+    settings = replace(settings, engine=segment.described(engine))
     with tempfile.TemporaryDirectory(prefix="hepar-") as workspace:
-        examination = examine(request, settings, Path(workspace), clock, progress)
+        examination = examine(request, settings, engine, Path(workspace), clock, progress)
+        clock.calls += segment.calls(engine)
         with report.delivered(out) as folder:
             return _write(examination, request, settings, folder, clock, progress)
 
 
-def examine(request: Request, settings: Settings, workspace: Path, clock: Clock, progress: Progress) -> Examination:
+def examine(
+    request: Request, settings: Settings, engine: Engine, workspace: Path, clock: Clock, progress: Progress
+) -> Examination:
     """Steps 1 to 4: read, outline the organs of each phase, name and align the phases, outline, measure."""
     with clock.step("read", progress) as tell:
         asked: dict[str, Any] = {
@@ -119,8 +127,6 @@ def examine(request: Request, settings: Settings, workspace: Path, clock: Clock,
         raise Refused(
             f"this is a {study.modality} study; hepar reads and inspects it, but no model supports {study.modality} yet"
         )
-    engine = segment.engine(request.engine, settings.segment)
-
     with clock.step("organs", progress) as tell:
         phases, organs, without_liver = _outline_organs(study, engine, tell)
     with clock.step("phases", progress):
@@ -285,7 +291,7 @@ def _write(
         report.write_pdf(content, folder / "report.pdf")
     report.write_run(
         folder / "run.json", document, settings.as_dict(), clock.steps,
-        threads=settings.segment.threads, peak_memory_mb=peak_memory_mb(),
+        threads=settings.segment.threads, peak_memory_mb=peak_memory_mb(), calls=clock.calls,
     )  # fmt: skip
     return document
 

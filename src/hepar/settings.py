@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,8 @@ class Settings:
     measure: MeasureSettings = field(default_factory=MeasureSettings)
     reference: str | None = None
     """Label of the phase to measure on; None: hepar chooses."""
+    engine: Mapping[str, Any] | None = None
+    """What an engine of somebody else adds (`segment.described`): its file's hash, its version; None: built-in."""
 
     def as_dict(self) -> dict[str, Any]:
         """All settings that can change a result, as plain values."""

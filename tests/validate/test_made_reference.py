@@ -198,7 +198,11 @@ def test_kappa_is_that_of_vcd_and_psych(case):
 def test_icc_is_that_of_psych(case):
     for form, row in zip(("1,1", "2,1", "3,1", "1,k", "2,k", "3,k"), case["table"], strict=True):
         found = icc(case["ratings"], form=form)
-        close([found.icc.estimate, found.f, found.df1, found.df2, found.p, *ends(found.icc)], row)
+        close([found.icc.estimate, found.f, found.df1, found.df2, found.p], row[:5])
+        if found.icc.low is not None:
+            close(ends(found.icc), row[5:])
+        else:  # psych goes through the pole and gives a lower end above the upper one
+            assert row[5] > row[6]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from validate_reference import REFERENCE
 
 from hepar.cli.validate import scores
-from hepar.errors import WrongCall
+from hepar.errors import Fault, WrongCall
 from hepar.record import Estimate
 from hepar.validate.place import Circumstances, difference, place
 from hepar.validate.place_report import SECTION, place_chart
@@ -217,7 +217,7 @@ def patients(tmp_path_factory):
 
 def test_a_score_is_placed_from_the_command_line(patients, tmp_path):
     scores(patients, tmp_path / "out", patient="case", place="ct", validation="external", target="mvi", threshold=0.55,
-           quiet=True)  # fmt: skip
+           risk=False, quiet=True)  # fmt: skip
     made = json.loads((tmp_path / "out" / "results.json").read_text())
     validate_results(made)
     own = made["place"]
@@ -230,6 +230,11 @@ def test_a_score_is_placed_from_the_command_line(patients, tmp_path):
         "good"
     }
     assert any(one["section"] == SECTION for one in made["figures"])
+    with pytest.raises(Fault, match=r"breaks its schema 1\.0 at \$: .*'place' was unexpected"):
+        validate_results({**made, "schema_version": "1.0"})
+    validate_results({key: value for key, value in made.items() if key != "place"} | {"schema_version": "1.0"})
+    with pytest.raises(Fault, match="breaks its schema 7"):
+        validate_results({**made, "schema_version": "7"})
     text = (tmp_path / "out" / "report.html").read_text()
     assert own["sentence"] in text
     assert "doi:10.2196/82000" in text
@@ -238,7 +243,7 @@ def test_a_score_is_placed_from_the_command_line(patients, tmp_path):
 def test_the_report_says_where_the_threshold_came_from(patients, tmp_path):
     for name, more, words in (("same", {}, "chosen on the same cases"),
                               ("split", {"split": "split", "fit_split": "a"}, "chosen on other cases")):  # fmt: skip
-        scores(patients, tmp_path / name, place="cemri", validation="internal", quiet=True, **more)
+        scores(patients, tmp_path / name, place="cemri", validation="internal", risk=False, quiet=True, **more)
         made = json.loads((tmp_path / name / "results.json").read_text())
         assert any(words in one["text"] for one in made["place"]["points"] if one["name"] == "threshold")
 

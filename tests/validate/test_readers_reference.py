@@ -8,7 +8,7 @@ from hepar.record import Estimate
 from hepar.validate import auc
 from hepar.validate.froc import afroc, highest_rating, marks
 from hepar.validate.icc import icc
-from hepar.validate.interrater import gwet_ac1, krippendorff_alpha
+from hepar.validate.interrater import fleiss_kappa, gwet_ac1, krippendorff_alpha
 from hepar.validate.kappa import cohen_kappa, kappa_of_table
 from hepar.validate.mrmc import mrmc
 
@@ -59,6 +59,22 @@ def test_weighted_kappa_of_two_raters():
     want, data = expected("kappa")["anxiety_raters12"], anxiety()
     for weights, key in (("none", "unweighted"), ("linear", "equal"), ("quadratic", "squared")):
         close(cohen_kappa(data[:, 0], data[:, 1], weights=weights).kappa.estimate, want[key])
+
+
+@pytest.mark.parametrize("measure", [fleiss_kappa, gwet_ac1])
+def test_intervals_of_many_raters_leave_each_subject_out_in_turn(measure):
+    data = np.minimum(anxiety(), 4)
+    n, found = len(data), measure(data)
+    without = np.array([measure(np.delete(data, i, axis=0)).estimate for i in range(n)])
+    error = np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum()) / (1 - found.estimate**2)
+    middle = np.arctanh(found.estimate)
+    close(ends(found), np.tanh([middle - 2.093024054408263 * error, middle + 2.093024054408263 * error]))  # t of 19
+
+
+def test_full_agreement_and_a_class_of_one_subject_have_no_interval():
+    assert fleiss_kappa([["a", "a"], ["b", "b"], ["a", "a"]]) == Estimate(1.0)
+    assert gwet_ac1([["a", "b"], ["b", "a"]]).low is None
+    assert fleiss_kappa([["a", "b"], ["a", "a"], ["a", "a"]]).low is None
 
 
 @pytest.mark.parametrize("scale", ["nominal", "ordinal", "interval"])

@@ -42,10 +42,12 @@ def measure(made, name, group=""):
     return next(one for one in made["measures"] if one["name"] == name and one["group"] == group)
 
 
-def test_scores_gives_the_four_files_and_counts_what_it_left_out(table, tmp_path, capsys):
+def test_scores_gives_its_files_and_counts_what_it_left_out(table, tmp_path, capsys):
     scores(table, tmp_path / "out", by=["sex", "group"], threshold=0.5)
     made = results_of(tmp_path / "out")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["measures.csv", "report.html", "results.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "checklist-claim.csv", "checklist-tripod-ai.csv", "measures.csv", "report.html", "results.json",
+    ]  # fmt: skip
     assert (made["cases"]["given"], made["cases"]["used"]) == (200, 197)
     assert sorted(one["count"] for one in made["cases"]["left_out"]) == [1, 2]
     shown = capsys.readouterr().out
@@ -57,7 +59,7 @@ def test_scores_gives_the_four_files_and_counts_what_it_left_out(table, tmp_path
 def test_the_same_call_gives_the_same_bytes(table, tmp_path):
     for name in ("one", "two"):
         scores(table, tmp_path / name, quiet=True)
-    for file in ("results.json", "report.html", "measures.csv"):
+    for file in ("results.json", "report.html", "measures.csv", "checklist-claim.csv"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 

@@ -9,11 +9,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hepar.cli.screen import Screen
 from hepar.errors import WrongCall
 from hepar.record import PHASE_LABELS, PhaseLabel
+
+if TYPE_CHECKING:
+    from hepar.segment import Consent, Licence
 
 LABELS = tuple(label for label in PHASE_LABELS if label != "unknown")
 
@@ -28,6 +31,7 @@ def analyze_command(
     modality: str | None,
     precision: str,
     engine: str,
+    accept_licence: bool,
     threads: int | None,
     max_memory: str | None,
     with_identity: bool,
@@ -53,6 +57,7 @@ def analyze_command(
     request = Request(
         source=source, study_uid=study_uid, modality=_modality(modality), phase_paths=phase_paths, engine=engine,
         with_identity=with_identity, max_memory_bytes=limit,
+        consent=_consent(accept_licence, batch=quiet or as_json or not sys.stdin.isatty()),
     )  # fmt: skip
     with Screen(quiet=quiet) as screen:
         document = analyze(request, settings, output, overwrite=overwrite, progress=screen)
@@ -96,6 +101,21 @@ def show(document: dict[str, Any], output: Path) -> None:
         console.print(f"[yellow]Warning[/]  {warning['text']}", markup=True)
     console.print(f"[bold]Report[/]   {output / 'report.html'}", soft_wrap=True)
     console.print(document["disclaimer"], style="dim")
+
+
+def _consent(accepted: bool, *, batch: bool) -> Consent | None:
+    """Shows a licence and takes --accept-licence for an answer; asks only where somebody sits at a terminal."""
+    if batch and not accepted:
+        return None
+
+    def agree(licence: Licence) -> bool:
+        print(f"The engine {licence.engine} stands under this licence:\n\n{licence.text}\n", file=sys.stderr)
+        if accepted:
+            return True
+        print("Do you accept it? [y/N] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    return agree
 
 
 def _number(holder: dict[str, Any], key: str, form: str) -> str:

@@ -45,7 +45,12 @@ def analyze(
     study_uid: StudyUid = None,
     modality: Modality = None,
     precision: Annotated[str, typer.Option(help="Arithmetic of the network: f32 gives the same result again.")] = "f32",
-    engine: Annotated[str, typer.Option(help="Which model outlines liver and lesions.")] = "builtin",
+    engine: Annotated[
+        str, typer.Option(help="Which model outlines liver and lesions: a name, or an engine file (.toml).")
+    ] = "builtin",
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Agree to the licence of the engine, which is shown; once.")
+    ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor cores to use; default: all.")] = None,
     max_memory: Annotated[
         str | None, typer.Option(help="Memory that may be used, e.g. 3G; refuses what needs more.")
@@ -62,8 +67,8 @@ def analyze(
 
     analyze_command(
         study, output, phase=phase or [], reference=reference, study_uid=study_uid, modality=modality,
-        precision=precision, engine=engine, threads=threads, max_memory=max_memory, with_identity=with_identity,
-        as_json=as_json, quiet=quiet, overwrite=overwrite,
+        precision=precision, engine=engine, accept_licence=accept_licence, threads=threads, max_memory=max_memory,
+        with_identity=with_identity, as_json=as_json, quiet=quiet, overwrite=overwrite,
     )  # fmt: skip
 
 

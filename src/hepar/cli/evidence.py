@@ -10,6 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from hepar.cli.evidence_designs import beside, network_command, show_beside, thresholds_command
+from hepar.cli.evidence_paper import paper_command
+from hepar.cli.evidence_quality import quality_command
 from hepar.errors import WrongCall
 
 app = typer.Typer(
@@ -35,6 +38,18 @@ def pool_command(
     interval: Annotated[str, typer.Option(help="t, z, profile or bootstrap.")] = "t",
     draws: Annotated[int, typer.Option(min=0, help="Bootstrap draws; 0: none, or 400 with --interval bootstrap.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 1,
+    posterior: Annotated[bool, typer.Option("--bayes", help="The posterior too, priors stated.")] = False,
+    programs: Annotated[
+        list[str] | None,
+        typer.Option("--compat", help="As mada, midas, metandi or glmer prints it, defects named; may be repeated."),
+    ] = None,
+    three_way: Annotated[
+        bool, typer.Option("--non-evaluable", help="Columns NEP and NEN hold results that could not be read.")
+    ] = False,
+    reference: Annotated[
+        str | None,
+        typer.Option("--reference", help="Sensitivity,specificity of a reference standard that errs, as 0.9,0.95."),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     overwrite: Overwrite = False,
@@ -47,8 +62,9 @@ def pool_command(
     tables = read_table(table)
     check_target(output, source=table, overwrite=overwrite, own_files=OWN_FILES)
     result = pool(tables, study=study, interval=interval, draws=draws, seed=seed)
+    further = beside(tables, posterior, programs or [], three_way, reference, interval)
     with delivered(output) as folder:
-        document = write_results(result, folder, _sha256(table))
+        document = write_results(result, folder, _sha256(table), further)
     if as_json:
         _print(document)
     elif not quiet:
@@ -121,6 +137,7 @@ def _show_pool(document: dict[str, Any], output: Path) -> None:
         print(document["model"]["words"])
     for notice in data["notices"]:
         print(notice)
+    show_beside(document)
     print(f"Report: {output / 'report.html'}")
 
 
@@ -163,3 +180,9 @@ def tables_command(
             count = len(one.tables)
             said = one.why or ("1 table fits" if count == 1 else f"{count} tables fit; all stand in {every.name}")
             print("; ".join([f"{one.study}: {said}", *one.notices]))
+
+
+app.command("quality")(quality_command)
+app.command("paper")(paper_command)
+app.command("thresholds")(thresholds_command)
+app.command("network")(network_command)

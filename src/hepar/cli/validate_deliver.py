@@ -64,6 +64,8 @@ def _show(made: dict[str, Any], output: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from hepar.validate.checklist import count, prefill, which
+    from hepar.validate.checklist_run import ANSWERED, PARTLY
     from hepar.validate.pages import number
 
     console = Console(highlight=False)
@@ -81,4 +83,10 @@ def _show(made: dict[str, Any], output: Path) -> None:
         console.print(f"... and {len(made['measures']) - 16} more in the report")
     for text in made["notes"]:
         console.print(f"[yellow]Note[/]   {escape(text)}")
+    if "place" in made:
+        console.print(f"[bold]Place[/]  {escape(made['place']['sentence'])} {escape(made['place']['fairness'])}")
+    for name in which(made):
+        found = count(prefill(made, name))
+        told = f"{found[ANSWERED]} of {sum(found.values())} items answered, {found[PARTLY]} in part"
+        console.print(f"[bold]{name}[/]  {told}")
     console.print(f"[bold]Report[/] {output / 'report.html'}", soft_wrap=True)

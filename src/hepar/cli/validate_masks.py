@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from hepar.cli.screen import Screen
 from hepar.cli.validate_deliver import OWN_FILES, Output, Overwrite, Quiet, deliver
-from hepar.errors import Refused, WrongCall
+from hepar.errors import WrongCall
 
-if TYPE_CHECKING:
-    from hepar.validate.case import CaseResult
-    from hepar.validate.results import Results
+LIVER = "liver"
+"""The structure that holds the lesions, for the scores of LiTS."""
 
 
 def masks(
-    pred: Annotated[Path, typer.Option(help="Folder of predicted label maps (NIfTI), named like the references.")],
-    ref: Annotated[Path, typer.Option(help="Folder of reference label maps (NIfTI).")],
+    pred: Annotated[Path, typer.Option(help="Folder of predicted label maps (NIfTI, NRRD, MHA, DICOM SEG).")],
+    ref: Annotated[Path, typer.Option(help="Folder of reference label maps of the same names.")],
     output: Output,
     structure: Annotated[
         list[str] | None, typer.Option(help="NAME=LABEL,LABEL; may be repeated. Default: liver=1,2 and lesion=2.")
@@ -28,7 +27,21 @@ def masks(
     criterion: Annotated[
         str, typer.Option(help="When a lesion is found: overlap, iou>0.1, iou>0.5, centroid.")
     ] = "overlap",
-    tolerance_mm: Annotated[float, typer.Option(min=0.0, help="Tolerance of the normalised surface Dice.")] = 2.0,
+    tolerance_mm: Annotated[float, typer.Option(min=0.0, help="Tolerance of the surface Dice.")] = 2.0,
+    ignore: Annotated[str, typer.Option(help="LABEL,LABEL that may occur and are not judged.")] = "",
+    scores: Annotated[
+        Path | None, typer.Option(help="CSV: case, score, x_mm, y_mm, z_mm (LPS) per predicted lesion or candidate.")
+    ] = None,
+    score_maps: Annotated[
+        Path | None, typer.Option(help="Folder of maps with a score per voxel, named like the cases.")
+    ] = None,
+    patients: Annotated[
+        Path | None, typer.Option(help="CSV: case, patient, where patients have several cases.")
+    ] = None,
+    lits: Annotated[
+        bool, typer.Option("--lits", help="Add the scores of the LiTS challenge, as published and right.")
+    ] = (False),
+    about: Annotated[str, typer.Option(help="A sentence on the cases and the model, first in the report.")] = "",
     resample: Annotated[
         bool, typer.Option("--resample", help="Bring predictions on another grid to the reference's.")
     ] = False,
@@ -44,35 +57,85 @@ def masks(
 
     for folder in (pred, ref):
         check_target(output, source=folder, overwrite=overwrite, own_files=OWN_FILES)
-    structures = _structures(structure or ["liver=1,2", "lesion=2"])
-    if lesions and lesions not in structures:
-        raise WrongCall(f"--lesions {lesions} names no structure; needed: one of {', '.join(structures)}, or ''")
-    settings: dict[str, Any] = {
-        "structures": {name: list(labels) for name, labels in structures.items()}, "lesions": lesions,
-        "criterion": criterion, "tolerance_mm": tolerance_mm, "resample": resample,
-    }  # fmt: skip
+    settings = _settings(
+        structure or ["liver=1,2", "lesion=2"], lesions, criterion, tolerance_mm, ignore, resample, lits
+    )
+    if scores is not None and score_maps is not None:
+        raise WrongCall("--scores and --score-maps were both given; needed: one of them")
+    if (scores is not None or score_maps is not None) and not lesions:
+        raise WrongCall("scores were given, but --lesions '' looks for no lesions; name the structure of the lesions")
+    from hepar.cli.mask_files import Job, label_maps, marks_of, paired, patients_of, work
     from hepar.validate.mask_set import judge_masks
     from hepar.validate.results import Results
 
     results = Results("masks", "How good are the outlines?")
+    if about.strip():
+        results.notes.append(about.strip())
+    pairs = paired(pred, ref, allow_missing, results)
+    names, digests = [name for name, _, _ in pairs], []
+    told: dict[str, str] = {}
+    if patients is not None:
+        told, digest = patients_of(patients, names)
+        digests.append(digest)
+    marks = maps = None
+    if scores is not None:
+        marks, digest = marks_of(scores, names, results)
+        digests.append(digest)
+    if score_maps is not None:
+        maps = label_maps(score_maps, "maps of scores", results)
+        missing = [name for name in names if name not in maps]
+        if missing:
+            raise WrongCall(
+                f"{len(missing)} of {len(names)} cases have no map of scores (first: {missing[0]}); add them"
+            )
     jobs = [
-        (number, one, other, settings)
-        for number, (one, other) in enumerate(_pairs(pred, ref, allow_missing, results), 1)
-    ]
-    measured, digests, moved = [], [], 0
+        Job(name, one, other, settings, told.get(name), None if marks is None else marks[name],
+            None if maps is None else maps[name])
+        for name, one, other in pairs
+    ]  # fmt: skip
+    measured = []
     with Screen(quiet=quiet) as screen:
-        for done, (case, digest, was_moved) in enumerate(_work(jobs, workers), 1):
-            measured.append(case)
-            digests.append(digest)
-            moved += was_moved
+        for done, one in enumerate(work(jobs, workers), 1):
+            measured.append(one)
             screen("Measuring the cases", min(done / len(jobs), 0.999))
         screen("Measuring the cases", 1.0)
-    if moved:
-        results.notes.append(f"{moved} predictions lay on another grid and were resampled to the reference's (nearest "
-                             "neighbour); their measures include that step.")  # fmt: skip
-    judge_masks(measured, results)
-    digest = hashlib.sha256("".join(digests).encode()).hexdigest()
+    for count, text in (
+        (sum(one.moved for one in measured),
+         "predictions lay on another grid and were resampled to the reference's (nearest neighbour); their measures "
+         "include that step."),
+        (sum(one.tilted for one in measured),
+         "cases have tilted slices: their volumes are right, their distances slightly off."),
+        (sum(one.ignored for one in measured),
+         f"voxels of the labels {ignore} were not judged, as asked; what lies under them is cut out."),
+    ):  # fmt: skip
+        if count:
+            results.notes.append(f"{count} {text}")
+    judge_masks([one.case for one in measured], results)
+    digest = hashlib.sha256("".join([*digests, *(one.digest for one in measured)]).encode()).hexdigest()
     deliver(results, settings, digest, output, ref, overwrite, quiet)
+
+
+def _settings(
+    given: list[str], lesions: str, criterion: str, tolerance_mm: float, ignore: str, resample: bool, lits: bool
+) -> dict[str, Any]:
+    from hepar.validate.matching import CRITERIA
+
+    structures = _structures(given)
+    if lesions and lesions not in structures:
+        raise WrongCall(f"--lesions {lesions} names no structure; needed: one of {', '.join(structures)}, or ''")
+    if criterion not in CRITERIA:
+        raise WrongCall(f"--criterion {criterion} is not known; needed: one of {', '.join(CRITERIA)}")
+    parts = [part.strip() for part in ignore.split(",") if part.strip()]
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise WrongCall(f"--ignore {ignore}: needed LABEL,LABEL with whole numbers above 0, for example 3,7")
+    if lits and (not lesions or LIVER not in structures or not set(structures[lesions]) < set(structures[LIVER])):
+        raise WrongCall("--lits needs the lesions and a structure 'liver' whose labels hold those of the lesions, for "
+                        "example --structure liver=1,2 --structure lesion=2")  # fmt: skip
+    return {
+        "structures": {name: list(labels) for name, labels in structures.items()}, "lesions": lesions,
+        "criterion": criterion, "tolerance_mm": tolerance_mm, "ignore": [int(part) for part in parts],
+        "lits": LIVER if lits else "", "resample": resample,
+    }  # fmt: skip
 
 
 def _structures(given: list[str]) -> dict[str, tuple[int, ...]]:
@@ -86,99 +149,3 @@ def _structures(given: list[str]) -> dict[str, tuple[int, ...]]:
             )
         found[name] = tuple(int(part) for part in parts)
     return found
-
-
-def _pairs(pred: Path, ref: Path, allow_missing: bool, results: Results) -> list[tuple[Path, Path]]:
-    """Predictions and references of the same file name, in the order of the names."""
-    found = []
-    for folder, what in ((pred, "predictions"), (ref, "references")):
-        if not folder.is_dir():
-            raise WrongCall(f"{folder} is no folder; give the folder of the {what}")
-        paths = sorted([*folder.glob("*.nii"), *folder.glob("*.nii.gz")])
-        files = {path.name.removesuffix(".gz").removesuffix(".nii"): path for path in paths}
-        if len(files) < len(paths):
-            raise Refused(
-                f"the {what} hold one name both as .nii and as .nii.gz; needed: one file per case; remove one"
-            )
-        if not files:
-            raise WrongCall(f"{folder} holds no NIfTI file (.nii, .nii.gz); give the folder of the {what}")
-        found.append(files)
-    ours, theirs = found
-    missing, extra = sorted(theirs.keys() - ours.keys()), len(ours.keys() - theirs.keys())
-    results.given = len(ours.keys() | theirs.keys())
-    if missing and not allow_missing:
-        raise Refused(f"{len(missing)} of {len(theirs)} references have no prediction of the same file name (first: "
-                      f"{missing[0]}); add them, or go on without them with --allow-missing")  # fmt: skip
-    results.leave_out("no prediction", len(missing))
-    results.leave_out("no reference", extra)
-    shared = sorted(ours.keys() & theirs.keys())
-    if not shared:
-        raise Refused("no prediction has the file name of a reference; name them alike")
-    return [(ours[name], theirs[name]) for name in shared]
-
-
-def _work(jobs: list[Any], workers: int) -> Any:
-    if workers == 1 or len(jobs) == 1:
-        yield from map(_measure, jobs)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_measure, jobs)
-
-
-def _measure(job: tuple[int, Path, Path, dict[str, Any]]) -> tuple[CaseResult, str, bool]:
-    """Read one pair, bring it to one grid and measure it."""
-    import numpy as np
-
-    from hepar.validate.case import measure_case
-
-    number, pred_path, ref_path, settings = job
-    (pred, pred_affine), (ref, ref_affine) = _load(pred_path), _load(ref_path)
-    digest = hashlib.sha256(pred_path.read_bytes()).hexdigest() + hashlib.sha256(ref_path.read_bytes()).hexdigest()
-    same = pred.shape == ref.shape and bool(np.abs(pred_affine - ref_affine).max() < 0.01)
-    if not same:
-        if not settings["resample"]:
-            raise Refused(
-                f"case {pred_path.name}: the prediction has the grid {_grid(pred, pred_affine)}, the reference "
-                f"{_grid(ref, ref_affine)}; needed: one grid; --resample brings it to the reference's"
-            )
-        from scipy import ndimage
-
-        to_pred = np.linalg.inv(pred_affine) @ ref_affine
-        pred = ndimage.affine_transform(pred, to_pred[:3, :3], to_pred[:3, 3], output_shape=ref.shape, order=0)
-    spacing = tuple(float(v) for v in np.linalg.norm(ref_affine[:3, :3], axis=0))
-    case = measure_case(
-        str(number), pred, ref, spacing, structures=settings["structures"], lesions=settings["lesions"] or None,
-        criterion=settings["criterion"], tolerance_mm=settings["tolerance_mm"],
-    )  # fmt: skip
-    return case, digest, not same
-
-
-def _load(path: Path) -> tuple[Any, Any]:
-    """A label map as (slice, row, column), and the affine of those indices."""
-    import nibabel
-    import numpy as np
-
-    try:
-        image: Any = nibabel.load(path)
-        values = np.asanyarray(image.dataobj)
-    except Exception as error:
-        raise Refused(f"{path.name} cannot be read as NIfTI ({type(error).__name__}); make it again") from error
-    if values.ndim != 3:
-        raise Refused(f"{path.name} has {values.ndim} axes; needed: three")
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all() or not (values == np.rint(values)).all():
-            raise Refused(f"{path.name} holds fractions or NaN; needed: a map of whole-numbered labels")
-        values = np.rint(values)
-    labels = np.ascontiguousarray(values.transpose(2, 1, 0)).astype(np.int32)
-    return labels, np.asarray(image.affine, dtype=np.float64)[:, [2, 1, 0, 3]]
-
-
-def _grid(values: Any, affine: Any) -> str:
-    import numpy as np
-
-    shape = " x ".join(map(str, values.shape))
-    spacing = " x ".join(f"{v:.3g}" for v in np.linalg.norm(affine[:3, :3], axis=0))
-    return f"{shape} voxels of {spacing} mm from ({', '.join(f'{v:.1f}' for v in affine[:3, 3])})"

@@ -17,6 +17,7 @@ from hepar.evidence.reitsma import corrected_cells, reitsma
 from hepar.evidence.table import Table, check_poolable
 
 PROGRAMS = ("mada", "midas", "metandi", "glmer")
+Z = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,36 @@ def _mada(table: Table, method: str, correction: str) -> Compat:
     intercept, slope = q.hsroc_line(theta)
     rates = np.arange(1, 100) / 100
     curve = q.expit(intercept + slope * np.log(rates / (1 - rates)))
-    area = float((curve.sum() - (curve[0] + curve[-1]) / 2) / 99)
+    area = _mada_area(curve)
+    observed = np.clip(table.fp / np.maximum(table.n0, 1), 0.01, 0.99)
+    x = np.linspace(float(observed.min()), float(observed.max()), 99)
+    loglik = found.loglik + jacobian
+    v11, v22 = found.covariance[0, 0], found.covariance[1, 1]
+    # as it is printed: variances of the pooled means for those between studies, and n by test result
+    zhou = float(np.sqrt(max(0.0, v11 * v22 * (1 - rho**2)))) if np.isfinite(rho) else float("nan")
+    spread = float(np.sqrt(
+        q.i2_zhou(float(v11), float(found.means[0]), table.tp + table.fp)[1]
+        * q.i2_zhou(float(v22), float(found.means[1]), table.tn + table.fn)[1]
+    ))  # fmt: skip
     numbers = {
         "tsens": float(found.means[0]), "tfpr": -float(found.means[1]), "sens": float(q.expit(found.means[0])),
         "fpr": float(q.expit(-found.means[1])), "se_tsens": float(np.sqrt(found.covariance[0, 0])),
         "se_tfpr": float(np.sqrt(found.covariance[1, 1])), "sd_tsens": float(s1), "sd_tfpr": float(s2),
-        "corr_tsens_tfpr": rho, "logLik": found.loglik + jacobian, "Lambda": lam, "Theta": big_theta, "beta": beta,
+        "corr_tsens_tfpr": rho, "logLik": loglik, "AIC": 10 - 2 * loglik,
+        "BIC": 5 * float(np.log(2 * table.k)) - 2 * loglik,
+        "Lambda": lam, "Theta": big_theta, "beta": beta,
         "sigma2alpha": s2_alpha, "sigma2theta": s2_theta, "AUC": area,
+        "pAUC": _mada_area(q.expit(intercept + slope * np.log(x / (1 - x)))),
+        "AUC_naive": _mada_area(q.expit(
+            found.means[0] - found.between[0, 1] / found.between[1, 1]
+            * (np.log(rates / (1 - rates)) + found.means[1])
+        )) if s2 > 0 else float("nan"),
+        "I2_Zhou": 100 * zhou / (zhou + spread), **_summary_points(found.means, found.covariance),
     }  # fmt: skip
+    right = q.i2_bivariate(
+        found.between, q.i2_zhou(float(s1**2), float(found.means[0]), table.n1)[1],
+        q.i2_zhou(float(s2**2), float(found.means[1]), table.n0)[1],
+    )  # fmt: skip
     exact = fit(bivariate(table.tp, table.n1, table.tn, table.n0))
     defects = (
         Defect("sens", numbers["sens"], "normal approximation and a correction of 0.5 pull the pooled sensitivity"
@@ -83,8 +106,37 @@ def _mada(table: Table, method: str, correction: str) -> Compat:
                float(q.expit(exact.means[0]))),
         Defect("AUC", area, "the curve is averaged over false-positive rates of 0.01 to 0.99 and has no interval",
                q.auc(theta)),
+        Defect("I2_Zhou", numbers["I2_Zhou"], "printed as Zhou and Dendukuri's I2; takes the variances of the pooled"
+               " means for those between studies, and people by test result for people by disease", right),
+        Defect("DOR_mean", numbers["DOR_mean"], "SummaryPts prints the mean of draws, which lies above the odds ratio"
+               " at the summary point", float(np.exp(found.means.sum()))),
     )  # fmt: skip
     return Compat("mada", numbers, defects)
+
+
+def _mada_area(curve: Array) -> float:
+    """mada's rule: the trapezoid sum over 99 points divided by 99."""
+    return float((curve.sum() - (curve[0] + curve[-1]) / 2) / 99)
+
+
+def _summary_points(means: Array, covariance: Array) -> dict[str, float]:
+    """What mada's SummaryPts draws: mean, median and limits of the ratios under the normal of both pooled logits."""
+    values, vectors = np.linalg.eigh(covariance)
+    draws = (
+        np.random.default_rng(1).standard_normal((200_000, 2)) @ (vectors * np.sqrt(np.maximum(values, 0))).T + means
+    )
+    sens, spec = q.expit(draws[:, 0]), q.expit(draws[:, 1])
+    found = {
+        "posLR": sens / (1 - spec), "negLR": (1 - sens) / spec, "invnegLR": spec / (1 - sens),
+        "DOR": np.exp(draws.sum(axis=1)),
+    }  # fmt: skip
+    return {
+        f"{name}_{what}": float(value)
+        for name, x in found.items()
+        for what, value in zip(
+            ("mean", "median", "2.5%", "97.5%"), (x.mean(), *np.quantile(x, [0.5, 0.025, 0.975])), strict=True
+        )
+    }
 
 
 def _metandi(problem: Problem, exact: Fit) -> Compat:
@@ -96,11 +148,31 @@ def _metandi(problem: Problem, exact: Fit) -> Compat:
         "loglik": value.loglik, "E(logitSe)": float(theta[0]), "se(E(logitSe))": float(error[0]),
         "E(logitSp)": float(theta[1]), "se(E(logitSp))": float(error[1]), "Var(logitSe)": float(psi[0, 0]),
         "Var(logitSp)": float(psi[1, 1]), "Corr(logits)": q.correlation(theta) or 0.0, "Lambda": lam,
-        "Theta": big_theta, "beta": beta, "s2alpha": s2_alpha, "s2theta": s2_theta,
+        "Theta": big_theta, "beta": beta, "s2alpha": s2_alpha, "s2theta": s2_theta, **_points(theta, error[:2]),
     }  # fmt: skip
+    covariance = invert(-value.hessian, exact.free)
+    logs, slopes = q.log_ratios(theta), np.array([
+        [1 / (1 + np.exp(theta[0])), q.expit(theta[1])], [-q.expit(theta[0]), -1 / (1 + np.exp(theta[1]))], [1.0, 1.0]
+    ])  # fmt: skip
+    for name, at, slope in zip(("LR+", "LR-", "DOR"), logs, slopes, strict=True):
+        half = Z * float(np.sqrt(slope @ covariance[:2, :2] @ slope))
+        numbers |= {
+            name: float(np.exp(at)),
+            f"{name}_lo": float(np.exp(at - half)),
+            f"{name}_hi": float(np.exp(at + half)),
+        }
     what = "five quadrature points by default; the exact value needs more"
     defect = Defect("loglik", value.loglik, what, exact.loglik)
     return Compat("metandi", numbers, (defect,))
+
+
+def _points(theta: Array, error: Array) -> dict[str, float]:
+    """Sensitivity and specificity with Wald limits on the logit scale."""
+    found = {}
+    for name, at, e in (("Se", theta[0], error[0]), ("Sp", theta[1], error[1])):
+        for end, shift in (("", 0.0), ("_lo", -Z), ("_hi", Z)):
+            found[name + end] = float(q.expit(at + shift * e))
+    return found
 
 
 def _glmer(problem: Problem) -> Compat:
@@ -157,9 +229,13 @@ def _midas(table: Table, exact: Fit) -> Compat:
     low, high = _wilson(area, 500)
     numbers |= {"AUC": area, "AUC_lo": low, "AUC_hi": high}
     rho = q.correlation(exact.theta)
+    for side, variance in (("SEN", float(psi[0, 0])), ("SPE", float(psi[1, 1]))):
+        # share of the latent logistic variance, and the median difference between two studies, on the scale of 0 to 1
+        numbers[f"ICC_{side}"] = variance / (variance + np.pi**2 / 3)
+        numbers[f"MED_{side}"] = float(q.expit(np.sqrt(2 * variance) * 0.6744897501960817))
     numbers["share_threshold"] = 100 * rho**2 if rho is not None else 0.0
     logit, spread = q.delta(exact, q.logit_auc if exact.boundary != "var=0" else q.logit_auc_symmetric)
-    right = float(q.expit(logit[0] - 1.959963984540054 * np.sqrt(spread[0, 0])))
+    right = float(q.expit(logit[0] - Z * np.sqrt(spread[0, 0])))
     zhou, _ = q.i2_zhou(float(psi[0, 0]), float(exact.means[0]), table.n1)
     wrong = (rho or 0.0) * float(np.log(s1) * np.log(s2))
     defects = (
@@ -198,12 +274,12 @@ def _i2_interval(statistic: float, df: int) -> tuple[float, float, float]:
         error = np.sqrt(1 / (2 * (df - 1)) * (1 - 1 / (3 * (df - 1) ** 2)))
     else:
         error = 0.0
-    half = 1.959963984540054 * 2 * float(error) / max(1.0, statistic / df)
+    half = Z * 2 * float(error) / max(1.0, statistic / df)
     return 100 * i2, 100 * max(0.0, i2 - half), 100 * min(1.0, i2 + half)
 
 
 def _wilson(p: float, n: int) -> tuple[float, float]:
-    z = 1.959963984540054
+    z = Z
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * float(np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)))
     return centre - half, centre + half

@@ -13,18 +13,34 @@ import numpy as np
 
 import hepar
 from hepar.errors import Fault
+from hepar.evidence.arms import Network
 from hepar.evidence.comparison import Compared
+from hepar.evidence.cutoffs import Thresholds
+from hepar.evidence.further import Further
 from hepar.evidence.result import Result
 from hepar.record.provenance import DISCLAIMER
 
 SCHEMA_VERSION = "1.0"
-_INSIDE = {"Result": {"table", "fit"}, "Compared": {"fit"}}
+_INSIDE = {
+    "Result": {"table", "fit"}, "Compared": {"fit"}, "Thresholds": {"fit"}, "Network": {"fit"}, "Imperfect": {"theta"},
+}  # fmt: skip
 """Fields that stay in Python."""
 
 
-def results_document(result: Result, input_sha256: str | None = None) -> dict[str, Any]:
-    """`pool`'s document. input_sha256: of the table's file, where there was one."""
-    return {**head("pool", input_sha256), **plain(result)}
+def results_document(result: Result, input_sha256: str | None = None, further: Further | None = None) -> dict[str, Any]:
+    """`pool`'s document. input_sha256: of the table's file, where there was one. further: only its filled parts."""
+    beside = {key: value for key, value in plain(further or Further()).items() if value}
+    return {**head("pool", input_sha256), **plain(result), **beside}
+
+
+def thresholds_document(found: Thresholds, input_sha256: str | None = None) -> dict[str, Any]:
+    """`thresholds`' document."""
+    return {**head("thresholds", input_sha256), **plain(found)}
+
+
+def network_document(found: Network, input_sha256: str | None = None) -> dict[str, Any]:
+    """`network`'s document."""
+    return {**head("network", input_sha256), **plain(found)}
 
 
 def comparison_document(compared: Compared, input_sha256: str | None = None) -> dict[str, Any]:
@@ -52,14 +68,17 @@ def check(document: dict[str, Any]) -> None:
 
 @cache
 def schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema of a document, "pool" or "compare"."""
+    """The JSON Schema of a document: "pool", "compare", "thresholds" or "network"."""
     path = Path(__file__).parent / "schema" / f"evidence-{kind}-{SCHEMA_VERSION}.schema.json"
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses as objects, arrays and tuples as lists, numbers as Python's; `lambda_` becomes `lambda`."""
+    """Dataclasses as objects, arrays and tuples as lists, numbers as Python's; `lambda_` becomes `lambda`.
+
+    A number that is not finite (a ratio that another program prints as NaN) becomes null.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         hidden = _INSIDE.get(type(value).__name__, set())
         return {f.name.rstrip("_"): plain(getattr(value, f.name)) for f in fields(value) if f.name not in hidden}
@@ -69,7 +88,9 @@ def plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, tuple | list):
         return [plain(one) for one in value]
-    return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,9 @@ from html import escape
 from hepar.evidence.comparison import Compared
 from hepar.evidence.figures.draw import Drawing
 from hepar.evidence.figures.forest import exact_interval
+from hepar.evidence.further import Further
 from hepar.evidence.methods import compare_methods, pool_methods
+from hepar.evidence.report_designs import further_sections
 from hepar.evidence.result import Coefficient, Result
 from hepar.page import Cell, Column, Facts, Note, Notes, Page, Section, Table, Text, Tile, Tiles
 from hepar.page.html import html
@@ -22,7 +24,7 @@ BANNER = "Research use. Numbers are as good as the tables they come from."
 FOOT = "Made by hepar. " + DISCLAIMER
 
 
-def pool_report(result: Result, drawings: Mapping[str, tuple[Drawing, bytes]]) -> str:
+def pool_report(result: Result, drawings: Mapping[str, tuple[Drawing, bytes]], further: Further | None = None) -> str:
     """The page of one meta-analysis. drawings: by name, with their SVG, which the page carries inside."""
     s, h = result.summary, result.heterogeneity
     notes = [Note("Note", text) for text in result.data.notices]
@@ -42,8 +44,9 @@ def pool_report(result: Result, drawings: Mapping[str, tuple[Drawing, bytes]]) -
         Section("Clinical reading", (_fagan(result), figure_place("fagan"))),
         Section("Small-study effects", _small_study(result)),
         Section("Influence", (_influence(result), figure_place("influence"))),
-        Section("Methods, ready for a paper", tuple(Text(text) for text in pool_methods(result))),
     ]
+    sections += further_sections(further or Further())
+    sections.append(Section("Methods, ready for a paper", tuple(Text(text) for text in pool_methods(result))))
     if result.data.excluded:
         rows = tuple((Cell(str(one.row)), Cell(one.study), Cell(one.reason)) for one in result.data.excluded)
         columns = (Column("Row", share=0.3), Column("Study"), Column("Why"))

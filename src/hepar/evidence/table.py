@@ -34,7 +34,8 @@ class Excluded:
 class Table:
     """2x2 tables, one a row. Counts are int64 arrays of equal length; covariates hold the text of the cells.
 
-    excluded: rows left out, with the reason. notices: what a reader should know, in sentences.
+    excluded: rows left out, with the reason. notices: what a reader should know, in sentences. rows: their numbers in
+    the file, the header being row 1; by default counted on from 2.
     """
 
     study: tuple[str, ...]
@@ -45,8 +46,11 @@ class Table:
     covariates: dict[str, tuple[str, ...]] = field(default_factory=dict)
     excluded: tuple[Excluded, ...] = ()
     notices: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.rows:
+            object.__setattr__(self, "rows", tuple(range(2, len(self.study) + 2)))
         for name, column in zip(COUNTS, (self.tp, self.fp, self.fn, self.tn), strict=True):
             if len(column) != len(self.study):
                 raise WrongCall(f"a table of {len(self.study)} studies got {len(column)} values of {name}")
@@ -77,6 +81,7 @@ class Table:
         return Table(
             tuple(self.study[i] for i in index), self.tp[index], self.fp[index], self.fn[index], self.tn[index],
             {name: tuple(values[i] for i in index) for name, values in self.covariates.items()},
+            rows=tuple(self.rows[i] for i in index),
         )  # fmt: skip
 
     def covariate(self, name: str) -> tuple[str, ...]:
@@ -129,6 +134,7 @@ def parse_table(text: str) -> Table:
     others = [i for i, name in enumerate(header) if i not in where.values() and i != study_at and name]
 
     studies: list[str] = []
+    numbers: list[int] = []
     counts: list[list[int]] = []
     values: list[list[str]] = []
     excluded: list[Excluded] = []
@@ -146,13 +152,14 @@ def parse_table(text: str) -> Table:
             excluded.append(Excluded(number, study, "all four counts are 0"))
             continue
         studies.append(study)
+        numbers.append(number)
         counts.append(four)
         values.append([cells[i] for i in others])
     array = np.array(counts, dtype=np.int64).reshape(-1, 4)
     return Table(
         tuple(studies), array[:, 0], array[:, 1], array[:, 2], array[:, 3],
         {header[i]: tuple(row[at] for row in values) for at, i in enumerate(others)},
-        tuple(excluded), tuple(_notices(studies, array, excluded)),
+        tuple(excluded), tuple(_notices(studies, array, excluded)), tuple(numbers),
     )  # fmt: skip
 
 

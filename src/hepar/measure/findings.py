@@ -164,10 +164,14 @@ def _lesion(
         max_3d_diameter=size.max_3d,
         axial_slice=box[0].start + size.slice_index,
         centre_lps_mm=(x, y, z),
-        confidence=Estimate(float(anatomy.confidence[number - 1])),
+        confidence=_confidence(anatomy.confidence[number - 1]),
         enhancement=tuple(enhancement),
         notices=tuple(notices),
     )
+
+
+def _confidence(score: float | None) -> Estimate:
+    return Estimate.cannot_tell("the engine gives no confidence") if score is None else Estimate(float(score))
 
 
 def _tracking_uid(study_uid: str, centre_lps_mm: tuple[float, float, float], taken: set[str]) -> str:

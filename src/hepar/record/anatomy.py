@@ -69,7 +69,7 @@ class Anatomy:
     liver: bool (slice, row, column), lesions and inner vessels included.
     lesions: uint16, 0 or the lesion's id; ids run 1, 2, ... by falling volume.
     vessels: bool, vessels inside the liver (left out of parenchyma).
-    confidence: one probability per lesion, in order of id.
+    confidence: one probability per lesion, in order of id; None where the engine gives none.
     notices: e.g. `liver_cut` when the volume's edge cuts the liver.
     """
 
@@ -77,7 +77,7 @@ class Anatomy:
     liver: NDArray[np.bool_]
     lesions: NDArray[np.uint16]
     vessels: NDArray[np.bool_]
-    confidence: tuple[float, ...] = ()
+    confidence: tuple[float | None, ...] = ()
     notices: tuple[Notice, ...] = ()
 
     def __post_init__(self) -> None:

@@ -22,9 +22,11 @@ def write_run(
     *,
     threads: int,
     peak_memory_mb: float,
+    calls: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write what was run, with what, how long each step took and how much memory it had taken by then.
 
+    calls: what other programs took and said (engines that are not the built-in one).
     The only document that holds wall-clock times, and so the only one that differs between two runs alike.
     """
     run = {
@@ -36,6 +38,7 @@ def write_run(
         "provenance": document["provenance"],
         "settings": settings,
         "threads": threads,
+        **({"calls": list(calls)} if calls else {}),
         "machine": {"system": platform.system(), "machine": platform.machine(), "python": sys.version.split()[0]},
         "libraries": {name: version(name) for name in LIBRARIES},
     }

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hepar.errors import WrongCall
 from hepar.record import AlignedPhase, Anatomy, OrganMap, PhaseLabel, Volume
 from hepar.segment.settings import SegmentSettings
 
+if TYPE_CHECKING:
+    from hepar.segment.external import Consent
+
 Progress: TypeAlias = Callable[[float], None]
 """Called now and then with the share of the work that is done, 0 to 1."""
 
-ENGINES = ("builtin",)
+BUILTIN = "builtin"
 
 
 def silent(done: float) -> None:
@@ -27,8 +30,10 @@ class Engine(Protocol):
 
     name: str
     version: str
-    weights_sha256: str
     precision: str
+
+    @property
+    def weights_sha256(self) -> str: ...
 
     def organs(self, volume: Volume, progress: Progress = silent) -> OrganMap:
         """Coarse organs of one phase, LPS-aligned; stray parts of the liver are taken out.
@@ -56,10 +61,42 @@ class Engine(Protocol):
         ...
 
 
-def engine(name: str, settings: SegmentSettings | None = None) -> Engine:
-    """The engine of this name. Raises WrongCall with the list of names for one that does not exist."""
-    if name != "builtin":
-        raise WrongCall(f"engine {name!r} does not exist; the engines are: {', '.join(ENGINES)}")
-    from hepar.segment.builtin import Builtin
+def engines() -> tuple[str, ...]:
+    """The names that `engine` takes, beside paths to engine files."""
+    from hepar.segment import external
 
-    return Builtin(settings or SegmentSettings())
+    return tuple(dict.fromkeys((BUILTIN, *external.shipped(), *external.own())))
+
+
+def engine(name: str, settings: SegmentSettings | None = None, *, consent: Consent | None = None) -> Engine:
+    """The built-in engine, or one that an engine file (its name, or a path that ends in .toml) describes.
+
+    consent: shows a licence and asks; None where nobody can be asked. Raises WrongCall with the list of names for one
+    that does not exist, and for an engine file, a tool or a licence that is not in order.
+    """
+    if name == BUILTIN:
+        from hepar.segment.builtin import Builtin
+
+        return Builtin(settings or SegmentSettings())
+    from hepar.segment import external
+
+    path = external.find(name)
+    if path is None:
+        raise WrongCall(
+            f"engine {name!r} does not exist; the engines are: {', '.join(engines())}, or give an engine file (.toml)"
+        )
+    return external.External(external.load(path), settings or SegmentSettings(), consent)
+
+
+def described(engine: Engine) -> dict[str, Any] | None:
+    """What an engine that is not the built-in one adds to the settings of an analysis."""
+    from hepar.segment import external
+
+    return engine.described if isinstance(engine, external.External) else None
+
+
+def calls(engine: Engine) -> list[dict[str, Any]]:
+    """Each call of somebody else's program: seconds, memory, what it said. Empty for the built-in engine."""
+    from hepar.segment import external
+
+    return engine.log if isinstance(engine, external.External) else []

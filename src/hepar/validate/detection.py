@@ -13,6 +13,7 @@ from hepar.record import Estimate
 from hepar.validate.bootstrap import of_sums, ratio
 from hepar.validate.inputs import Bools, Floats, Ints
 from hepar.validate.matching import LabelMap, LesionMatch
+from hepar.validate.proportion import proportion
 from hepar.validate.thresholds import TwoByTwo
 
 STRATA = (
@@ -135,11 +136,12 @@ def _f1(sums: Floats) -> Floats:
 
 
 def _counts(case: CaseLesions, low: float, high: float) -> tuple[float, float, float, float]:
-    ref, pred = _inside(case.ref_mm, low, high), _inside(case.pred_mm, low, high)
+    ref, pred = inside_stratum(case.ref_mm, low, high), inside_stratum(case.pred_mm, low, high)
     return float(ref.sum()), float(case.ref_found[ref].sum()), float(pred.sum()), float(case.pred_true[pred].sum())
 
 
-def _inside(sizes: Floats, low: float, high: float) -> np.ndarray:
+def inside_stratum(sizes: Floats, low: float, high: float) -> Bools:
+    """Which sizes fall into a stratum, see `STRATA`."""
     if high == 10.0:
         return np.asarray(sizes < high)
     return np.asarray((sizes >= low if low == 10.0 else sizes > low) & (sizes <= high))
@@ -160,3 +162,30 @@ def patient_wise(cases: Sequence[CaseLesions], *, method: str = "wilson") -> Two
         pairs.count((True, True)), pairs.count((False, True)), pairs.count((True, False)), pairs.count((False, False)),
         method,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PatientsBySize:
+    """Patients with lesions, by their largest. suspected: any lesion was predicted anywhere; found: one of the
+    patient's lesions was found in its place."""
+
+    name: str
+    patients: int
+    suspected: Estimate
+    found: Estimate
+
+
+def patients_by_size(cases: Sequence[CaseLesions], *, method: str = "wilson") -> tuple[PatientsBySize, ...]:
+    """The patient-wise table by size stratum. Several examinations of a patient are one."""
+    names = sorted({case.patient for case in cases if case.ref_mm.size})
+    own = {name: [case for case in cases if case.patient == name] for name in names}
+    largest = np.array([max(float(case.ref_mm.max(initial=0.0)) for case in own[name]) for name in names])
+    suspected = np.array([any(case.pred_mm.size for case in own[name]) for name in names], dtype=bool)
+    found = np.array([any(case.ref_found.any() for case in own[name]) for name in names], dtype=bool)
+    rows = []
+    for name, low, high in STRATA:
+        inside = inside_stratum(largest, low, high)
+        n, why = int(inside.sum()), "no patient whose largest lesion has this size"
+        shares = [proportion(int(part[inside].sum()), n, method=method, why_none=why) for part in (suspected, found)]
+        rows.append(PatientsBySize(name, n, shares[0], shares[1]))
+    return tuple(rows)

@@ -32,7 +32,8 @@ def icc(ratings: ArrayLike, *, form: str = "2,1", method: str = "psych", level: 
     (only these raters: consistency); second 1 (one rater's value) or k (the mean of all).
     method: "psych" (the interval of a mean follows from that of the single form by Spearman and Brown) or "irr". They
     differ in form 2 only: irr tests with Satterthwaite's degrees of freedom, and takes them from the mean's own
-    correlation in form 2,k. Raters that agree in everything: 1 (form 2: less, if one is always above), no interval.
+    correlation in form 2,k. Raters that agree in everything: 1 (form 2: less, if one is always above), no interval; nor
+    for the mean of k where the single form's lower end is -1 / (k - 1) or less, since Spearman and Brown end there.
     Source: Shrout and Fleiss 1979; McGraw and Wong 1996.
     """
     from scipy.stats import f as fisher
@@ -81,8 +82,10 @@ def icc(ratings: ArrayLike, *, form: str = "2,1", method: str = "psych", level: 
         if method == "irr":
             df2 = float(v)
     if form[2] == "k":
-        ends = [k * v / (1.0 + (k - 1) * v) for v in ends]
         value = value if form == "2,k" and method == "irr" else k * value / (1.0 + (k - 1) * value)
+        if min(ends) <= -1.0 / (k - 1):
+            return Icc(form, Estimate(float(value)), float(ratio), df1, df2, float(fisher.sf(ratio, df1, df2)))
+        ends = [k * v / (1.0 + (k - 1) * v) for v in ends]
     low, top = (float(v) for v in ends)
     estimate = Estimate(float(value), min(low, float(value)), max(top, float(value)), level, "F")
     return Icc(form, estimate, float(ratio), df1, df2, float(fisher.sf(ratio, df1, df2)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hepar.errors import WrongCall
 from hepar.record import Estimate
-from hepar.validate.inputs import Floats, Ints, quantile
+from hepar.validate.inputs import Floats, Ints
 
 
 def rating_table(ratings: ArrayLike) -> tuple[Ints, NDArray[Any]]:
@@ -36,46 +37,46 @@ def fleiss_kappa(ratings: ArrayLike, *, level: float = 0.95) -> Estimate:
     """Fleiss' kappa: agreement beyond chance of any number of raters (1 = full).
 
     ratings: subjects x raters, any labels; none missing. All ratings equal: no value, since chance agrees as well.
-    Interval: subjects as the sample (Gwet 2014, the linearised variance), normal. Source: Fleiss 1971.
+    Interval: jackknife of the subjects on Fisher's z scale, Student's t; none at full agreement, and none where one
+    subject alone holds the second class. It is too short where a class is rare: of 30 subjects with 18 % of the ratings
+    in it, it holds the truth in about 0.90. Source: Fleiss 1971.
     """
     table, _ = rating_table(ratings)
-    raters = table.shape[1] and int(table[0].sum())
-    agree = (table * (table - 1)).sum(axis=1) / (raters * (raters - 1.0))
-    share = table.mean(axis=0) / raters
-    chance = float(share @ share)
-    if chance >= 1.0:
-        return Estimate.cannot_tell("all ratings are the same; agreement beyond chance cannot be told")
-    kappa = float((agree.mean() - chance) / (1.0 - chance))
-    by_subject = (agree - chance) / (1.0 - chance)
-    by_subject = by_subject - 2.0 * (1.0 - kappa) * (table @ share / raters - chance) / (1.0 - chance)
-    return _estimate(kappa, by_subject, level)
+    return _estimate(table, lambda share: (share * share).sum(axis=-1), level)
 
 
 def gwet_ac1(ratings: ArrayLike, *, level: float = 0.95) -> Estimate:
     """Gwet's AC1: agreement beyond chance that stays sensible when one class is rare.
 
-    ratings as in `fleiss_kappa`. One class only: no value, since the number of classes is unknown.
+    ratings and interval as in `fleiss_kappa`. One class only: no value, since the number of classes is unknown.
     Source: Gwet, Br J Math Stat Psychol 2008.
     """
     table, labels = rating_table(ratings)
-    if labels.size < 2:
+    return _estimate(table, lambda share: (share * (1.0 - share)).sum(axis=-1) / max(labels.size - 1, 1), level)
+
+
+def _estimate(table: Ints, chance: Callable[[Floats], Floats], level: float) -> Estimate:
+    """Agreement beyond a chance that follows from the shares of the classes."""
+    from scipy.special import stdtrit
+
+    if table.shape[1] < 2:
         return Estimate.cannot_tell("all ratings are the same; agreement beyond chance cannot be told")
-    raters = int(table[0].sum())
+    n, raters = table.shape[0], int(table[0].sum())
     agree = (table * (table - 1)).sum(axis=1) / (raters * (raters - 1.0))
-    share = table.mean(axis=0) / raters
-    chance = float((share * (1.0 - share)).sum() / (labels.size - 1))
-    value = float((agree.mean() - chance) / (1.0 - chance))
-    own = (table / raters) @ (1.0 - share) / (labels.size - 1)
-    by_subject = (agree - chance) / (1.0 - chance) - 2.0 * (1.0 - value) * (own - chance) / (1.0 - chance)
-    return _estimate(value, by_subject, level)
 
+    def beyond(seen: Floats, share: Floats) -> Floats:
+        by_chance = chance(share)
+        return np.asarray((seen - by_chance) / (1.0 - by_chance))
 
-def _estimate(value: float, by_subject: Floats, level: float) -> Estimate:
-    n = by_subject.size
-    if n < 2:
+    value = float(beyond(agree.mean(), table.mean(axis=0) / raters))
+    rest = (table.sum(axis=0) - table) / (raters * max(n - 1.0, 1.0))
+    if n < 2 or abs(value) >= 1.0 - 1e-12 or bool((rest.max(axis=1) >= 1.0).any()):
         return Estimate(value)
-    half = quantile(level) * float(np.sqrt(((by_subject - value) ** 2).sum() / (n * (n - 1.0))))
-    return Estimate(value, value - half, min(1.0, value + half), level, "Gwet 2014, subjects sampled")
+    without = beyond((agree.sum() - agree) / (n - 1.0), rest)
+    error = float(np.sqrt((n - 1.0) / n * ((without - without.mean()) ** 2).sum()))
+    half = float(stdtrit(n - 1, 0.5 + level / 2.0)) * error / (1.0 - value**2)
+    low, high = (float(np.tanh(np.arctanh(value) + sign * half)) for sign in (-1.0, 1.0))
+    return Estimate(value, low, high, level, "jackknife of subjects, Fisher's z, t")
 
 
 def krippendorff_alpha(ratings: ArrayLike, *, scale: str = "nominal") -> float:

@@ -10,20 +10,21 @@ from hepar.errors import WrongCall
 from hepar.record import Estimate
 from hepar.validate.bootstrap import mean, of_sums
 from hepar.validate.case import CaseResult
-from hepar.validate.detection import lesion_wise, patient_wise
 from hepar.validate.icc import icc
 from hepar.validate.inputs import Floats
 from hepar.validate.limits import bland_altman
+from hepar.validate.mask_lesions import challenge, detection, thresholds
+from hepar.validate.mask_words import OVERLAP, VOLUMES
 from hepar.validate.results import Chart, Results, series
 
 PER_CASE = (
-    ("dice", "Dice", ""), ("jaccard", "Jaccard", ""), ("voe", "volumetric overlap error", ""),
-    ("rvd_over_ref", "relative volume difference, (pred - ref) / ref", ""),
-    ("rvd_over_pred", "relative volume difference, (ref - pred) / pred", "as the LiTS code"),
-    ("assd_mm", "average surface distance", "mm"), ("rmsd_mm", "root mean square surface distance", "mm"),
-    ("hd95_mm", "Hausdorff distance, 95 %", "mm"), ("hd100_mm", "Hausdorff distance, largest", "mm"),
-    ("nsd", "normalised surface Dice", ""),
+    ("dice", "Dice", ""), ("nsd", "surface Dice", ""), ("assd_mm", "mean surface distance", "mm"),
+    ("rmsd_mm", "root mean square surface distance", "mm"), ("hd95_mm", "Hausdorff distance, 95 %", "mm"),
+    ("hd100_mm", "Hausdorff distance, largest", "mm"), ("jaccard", "Jaccard", ""), ("voe", "overlap error (VOE)", ""),
+    ("rvd_over_ref", "volume difference (RVD), share of the reference", ""),
+    ("rvd_over_pred", "RVD as the LiTS code has it, share of the prediction, sign reversed", ""),
 )  # fmt: skip
+FEW_CASES = 10
 
 
 def judge_masks(cases: Sequence[CaseResult], results: Results, *, draws: int = 2000) -> Results:
@@ -31,43 +32,53 @@ def judge_masks(cases: Sequence[CaseResult], results: Results, *, draws: int = 2
     if not cases:
         raise WrongCall("there is no case; needed: at least one")
     results.used = len(cases)
-    if len(cases) < 10:
+    patients = [case.patient for case in cases]
+    if len(cases) < FEW_CASES:
         results.notes.append(
             f"{len(cases)} cases: too few for firm conclusions; intervals drawn from so few are too narrow."
         )
+    elif len(set(patients)) < len(patients):
+        results.notes.append(f"{len(cases)} cases of {len(set(patients))} patients; intervals draw patients.")
     for name in cases[0].structures:
-        _structure(name, cases, results, draws)
+        _structure(name, cases, patients, results, draws)
     _volumes(cases, results)
     if cases[0].lesions is not None:
-        _detection(cases, results, draws)
+        detection(cases, results, draws)
+        if cases[0].marks is not None:
+            thresholds(cases, results, draws)
+        if cases[0].lits is not None:
+            challenge(cases, results)
     for number, case in enumerate(cases, start=1):
-        for name, one in case.structures.items():
-            row: dict[str, object] = {"case": number, "structure": name, "pred_ml": one.pred_ml, "ref_ml": one.ref_ml}
-            for key, _, _ in PER_CASE:
-                value = getattr(one, key)
-                row[key] = ("" if value.estimate is None else value.estimate) if isinstance(value, Estimate) else value
-            results.cases.append(row)
+        for name in case.structures:
+            results.cases.append(_row(number, case, name))
     return results
 
 
-def _structure(name: str, cases: Sequence[CaseResult], results: Results, draws: int) -> None:
+def _structure(name: str, cases: Sequence[CaseResult], patients: Sequence[str], results: Results, draws: int) -> None:
     own = [case.structures[name] for case in cases]
-    section = "Overlap and distance, mean over cases"
     for key, label, unit in PER_CASE:
         raw = [getattr(one, key) for one in own]
         values = [v.estimate if isinstance(v, Estimate) else v for v in raw]
-        there = [v for v in values if v is not None]
-        why = "in every case one of the two masks is empty"
-        value = mean(there, draws=draws) if there else Estimate.cannot_tell(why)
-        results.add(section, name, label, value, len(there), unit)
-        if key == "assd_mm" and len(there) < len(values):
-            results.notes.append(
-                f"{name}: {len(values) - len(there)} cases have no distances, because one of the two "
-                "is empty; the means of distances leave them out, Dice and NSD count them as 0."
-            )
+        there = [(v, patient) for v, patient in zip(values, patients, strict=True) if v is not None]
+        value = Estimate.cannot_tell("in every case one of the two masks is empty")
+        if there:
+            value = mean([v for v, _ in there], patients=[patient for _, patient in there], draws=draws)
+        results.add(OVERLAP, name, label, value, len(there), unit)
+    empty = sum(one.assd_mm.estimate is None for one in own)
+    if empty:
+        results.notes.append(
+            f"{name}: in {empty} of {len(own)} cases either the prediction or the reference is empty and the other is "
+            "not. Such a case has no distance and is left out of the means of distances; in Dice, Jaccard and surface "
+            "Dice it counts as 0."
+        )
+    both = sum(one.voxels.pred == 0 and one.voxels.ref == 0 for one in own)
+    if both:
+        results.notes.append(
+            f"{name}: in {both} of {len(own)} cases both are empty. That is right, and counts as Dice 1 and distance 0."
+        )
     sums = np.array([(one.voxels.both, one.voxels.pred, one.voxels.ref) for one in own], dtype=np.float64)
-    why = "no voxel in any case"
-    results.add(section, name, "Dice, all voxels together", of_sums(sums, _dice, why_none=why, draws=draws), len(own))
+    together = of_sums(sums, _dice, why_none="no voxel in any case", patients=patients, draws=draws)
+    results.add(OVERLAP, name, "Dice, all voxels of all cases together", together, len(own))
 
 
 def _dice(sums: Floats) -> Floats:
@@ -75,45 +86,37 @@ def _dice(sums: Floats) -> Floats:
 
 
 def _volumes(cases: Sequence[CaseResult], results: Results) -> None:
-    section = "Volumes"
     for name in cases[0].structures:
         pred = np.array([case.structures[name].pred_ml for case in cases])
         ref = np.array([case.structures[name].ref_ml for case in cases])
         found = bland_altman(pred, ref)
         low, high = found.limits_of_agreement
-        results.add(section, name, "bias (prediction less reference)", found.bias, pred.size, "ml")
-        results.add(section, name, "lower limit of agreement", low, pred.size, "ml")
-        results.add(section, name, "upper limit of agreement", high, pred.size, "ml")
+        results.add(VOLUMES, name, "mean difference (bias)", found.bias, pred.size, "ml")
+        results.add(VOLUMES, name, "lower limit of agreement", low, pred.size, "ml")
+        results.add(VOLUMES, name, "upper limit of agreement", high, pred.size, "ml")
+        absolute = np.abs(pred - ref)
+        results.add(VOLUMES, name, "mean absolute error", mean(absolute), pred.size, "ml")
         if pred.size >= 3 and float(np.ptp(ref)) > 0 and found.standard_deviation > 0:
-            results.add(section, name, "ICC(2,1)", icc(np.column_stack([pred, ref]), form="2,1").icc, pred.size)
+            results.add(VOLUMES, name, "ICC(2,1)", icc(np.column_stack([pred, ref]), form="2,1").icc, pred.size)
         span = [float(found.means.min()), float(found.means.max())]
         lines = [series("cases", "points", found.means, found.differences),
-                 series("bias", "line", span, [float(found.differences.mean())] * 2)]  # fmt: skip
+                 series("mean difference", "line", span, [float(found.differences.mean())] * 2)]  # fmt: skip
         if low.estimate is not None and high.estimate is not None:
             lines += [series("lower limit", "dashed", span, [low.estimate] * 2),
                       series("upper limit", "dashed", span, [high.estimate] * 2)]  # fmt: skip
-        results.charts.append(Chart(section, f"Volume of {name}: Bland and Altman", "95 % lie within the limits.",
-                                    "mean of both, ml", "prediction less reference, ml", tuple(lines)))  # fmt: skip
+        results.charts.append(Chart(VOLUMES, f"Volume of {name}: difference against size (Bland and Altman)",
+                                    "Above 0 the prediction is too large.", "mean of both, ml",
+                                    "prediction less reference, ml", tuple(lines)))  # fmt: skip
 
 
-def _detection(cases: Sequence[CaseResult], results: Results, draws: int) -> None:
-    lesions = [case.lesions for case in cases if case.lesions is not None]
-    section = "Finding lesions, by lesion"
-    for row in lesion_wise(lesions, draws=draws):
-        results.add(section, row.name, "lesions", row.lesions, row.lesions)
-        results.add(section, row.name, "found (recall)", row.recall, row.lesions)
-        results.add(section, row.name, "right (precision)", row.precision, row.predictions)
-        results.add(section, row.name, "F1", row.f1, row.lesions)
-        results.add(section, row.name, "false findings per case", row.false_per_case, len(lesions))
-    table = patient_wise(lesions)
-    section, n = "Finding lesions, by patient", table.tp + table.fp + table.fn + table.tn
-    for name, value in (("sensitivity (any lesion)", table.sensitivity), ("specificity (no lesion)", table.specificity),
-                        ("positive predictive value", table.ppv), ("negative predictive value", table.npv),
-                        ("accuracy", table.accuracy)):  # fmt: skip
-        results.add(section, "", name, value, n)
-    merged, split = sum(case.merged for case in cases), sum(case.split for case in cases)
-    if merged or split:
-        results.notes.append(
-            f"{merged} predictions join several lesions and {split} lesions are cut into several "
-            "predictions; one lesion of each counts as found, the others as missed or false."
-        )
+def _row(number: int, case: CaseResult, name: str) -> dict[str, object]:
+    one = case.structures[name]
+    row: dict[str, object] = {"case": number, "structure": name, "pred_ml": one.pred_ml, "ref_ml": one.ref_ml}
+    for key, _, _ in PER_CASE:
+        value = getattr(one, key)
+        row[key] = ("" if value.estimate is None else value.estimate) if isinstance(value, Estimate) else value
+    lesions = case.lesions if name == case.lesion_structure else None
+    row["lesions"] = "" if lesions is None else lesions.ref_mm.size
+    row["lesions_found"] = "" if lesions is None else int(lesions.ref_found.sum())
+    row["lesions_false"] = "" if lesions is None else int(lesions.pred_true.size - lesions.pred_true.sum())
+    return row

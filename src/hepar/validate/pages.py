@@ -9,6 +9,7 @@ import numpy as np
 
 from hepar.page import Cell, Column, Facts, Figure, Figures, Label, Note, Notes, Page, Section, Stroke, Table, Text
 from hepar.page.blocks import Block
+from hepar.validate.mask_words import WORDS
 from hepar.validate.place_report import SECTION as PLACE
 from hepar.validate.place_report import place_blocks
 
@@ -18,12 +19,13 @@ WIDTH, HEIGHT = 480.0, 410.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 14.0, 40.0, 64.0
 
 
-def report_page(made: Mapping[str, Any]) -> Page:
-    """The whole report from the content of results.json."""
+def report_page(made: Mapping[str, Any], more: Sequence[Section] = ()) -> Page:
+    """The whole report from the content of results.json. more: sections after the results."""
     cases, provenance = made["cases"], made["provenance"]
     sections = [_first(made)]
     for name in dict.fromkeys(one["section"] for one in made["measures"]):
         sections.append(_section(name, made))
+    sections += more
     rows = [(key, _plain(value)) for key, value in provenance["settings"].items()]
     rows += [("Version", provenance["version"]), ("Settings, SHA-256", provenance["settings_sha256"]),
              ("Input, SHA-256", provenance["input_sha256"])]  # fmt: skip
@@ -65,7 +67,7 @@ def _section(name: str, made: Mapping[str, Any]) -> Section:
     groups, names = (list(dict.fromkeys(one[key] for one in own)) for key in ("group", "name"))
     found = {(one["group"], one["name"]): one for one in own}
     above, below = place_blocks(made) if name == PLACE else ((), ())
-    blocks: list[Block] = [*above]
+    blocks: list[Block] = [*above, *([Text(WORDS[name], muted=True)] if name in WORDS else [])]
     charts = [_chart(one) for one in made["figures"] if one["section"] == name]
     if charts:
         blocks.append(Figures("", tuple(charts), columns=2))

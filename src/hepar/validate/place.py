@@ -27,7 +27,8 @@ class Circumstances:
     """How the model's own figures came about; None where that is not known.
 
     target: what the truth says, for instance "mvi". threshold: "given" before, chosen on "other cases" or on the "same
-    cases". rows: "one" or "several" rows per patient. positive, negative: cases of each class.
+    cases". rows: "one" or "several" rows per patient. positive, negative: cases of each class. mixed: some of them are
+    of the other kind of validation.
     """
 
     target: str | None = None
@@ -35,6 +36,7 @@ class Circumstances:
     negative: int | None = None
     threshold: Literal["given", "other cases", "same cases"] | None = None
     rows: Literal["one", "several"] | None = None
+    mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,9 @@ def _points(
                            "model, this one and those pooled"))  # fmt: skip
     else:
         found.append(Point("kind of validation", "good", "both sides are of external validation"))
+    if known.mixed:
+        other = VALIDATIONS[1 - VALIDATIONS.index(validation)]
+        found.append(Point("own cases", "doubt", f"some of the model's cases are of a split called {other}"))
     found += [_threshold(known), _rows(known), _size(known), _share(known, pooled)]
     if pooled.n_tables < FEW_TABLES:
         found.append(Point("published sets", "doubt", f"only {pooled.n_tables} sets were pooled"))

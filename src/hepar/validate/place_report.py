@@ -72,11 +72,12 @@ def add_place(
     threshold: float | None,
     chosen: Literal["given", "other cases", "same cases"],
     patients: NDArray[Any] | None,
+    splits: NDArray[Any] | None = None,
 ) -> None:
     """Place the score at its threshold and add all that is told of it to `results`.
 
-    chosen: on what the threshold was chosen; patients: one name per row, None where the table has none. Cases of one
-    class cannot be placed: a note says so.
+    chosen: on what the threshold was chosen; patients, splits: one name per row, None where the table has none. Cases
+    of one class cannot be placed: a note says so.
     """
     if threshold is None or positive.all() or not positive.any():
         results.notes.append("The model is not placed beside published ones: that needs a threshold and cases of both "
@@ -86,7 +87,9 @@ def add_place(
     rows: Literal["one", "several"] | None = None
     if patients is not None:
         rows = "one" if np.unique(patients.astype(str)).size == patients.size else "several"
-    known = Circumstances(asked.target, int(positive.sum()), int((~positive).sum()), chosen, rows)
+    other = VALIDATIONS[1 - VALIDATIONS.index(asked.validation)]
+    mixed = splits is not None and other in {str(one).lower() for one in splits}
+    known = Circumstances(asked.target, int(positive.sum()), int((~positive).sum()), chosen, rows, mixed)
     made = place(
         _told(results, "sensitivity", found.sensitivity), _told(results, "specificity", found.specificity),
         modality=asked.modality, validation=asked.validation, circumstances=known, table=asked.table,
@@ -190,4 +193,4 @@ def place_blocks(made: Mapping[str, Any]) -> tuple[tuple[Block, ...], tuple[Bloc
     )
     columns = (Column("Is the comparison fair?", share=1.2), Column("", share=1.0), Column("Why", share=4.0))
     source = SOURCE if own["table_sha256"] == pooled_table().sha256 else "Pooled figures: a table given by the user."
-    return above, (Table(columns, rows, note=source),)
+    return above, (Table(columns, rows, note=f"{source} Its n counts validation sets."),)

@@ -133,13 +133,16 @@ def document(results: Results, settings: Mapping[str, Any], input_sha256: str) -
 
 
 def validate_results(made: Mapping[str, Any]) -> None:
-    """Hold a document against the published schema. Raises Fault for a mismatch."""
+    """Hold a document against the published schema of its version, an older one too. Raises Fault for a mismatch."""
     from jsonschema import Draft202012Validator
 
-    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    version = str(made.get("schema_version"))
+    published = {file.name: file for file in SCHEMA_FILE.parent.glob("results-*.schema.json")}
+    file = published.get(f"results-{version}.schema.json", SCHEMA_FILE)
+    schema = json.loads(file.read_text(encoding="utf-8"))
     errors = sorted(Draft202012Validator(schema).iter_errors(made), key=lambda error: error.json_path)
     if errors:
-        raise Fault(f"results.json breaks its schema {SCHEMA_VERSION} at {errors[0].json_path}: "
+        raise Fault(f"results.json breaks its schema {version} at {errors[0].json_path}: "
                     f"{errors[0].message[:300]}; nothing is delivered, please report this")  # fmt: skip
 
 
@@ -161,13 +164,17 @@ def _short(value: float | None) -> float | None:
 
 
 def write(results: Results, made: Mapping[str, Any], folder: Path) -> None:
-    """results.json, report.html, measures.csv and (where there are any) cases.csv into a folder."""
+    """results.json, report.html, measures.csv, the checklists and (where there are any) cases.csv into a folder."""
     from hepar.page.html import html
+    from hepar.validate.checklist import checklist_files
+    from hepar.validate.checklist_page import checklist_sections
     from hepar.validate.pages import report_page
 
     (folder / "results.json").write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(html(report_page(made)), encoding="utf-8")
+    (folder / "report.html").write_text(html(report_page(made, checklist_sections(made))), encoding="utf-8")
     (folder / "measures.csv").write_text(_csv(made["measures"]), encoding="utf-8")
+    for name, text in checklist_files(made).items():
+        (folder / name).write_text(text, encoding="utf-8")
     if results.cases:
         (folder / "cases.csv").write_text(_csv(results.cases), encoding="utf-8")
 

@@ -48,8 +48,8 @@ def judge_scores(
         recalibrated(table.where(fitted), judged, results, split=str(settings.fit_split), risk=risk)
     if place is not None:
         chosen: Chosen = "given" if settings.threshold is not None else "other cases" if fitted.any() else "same cases"
-        patients = judged.columns[settings.patient] if settings.patient else None
-        add_place(results, place, judged.positive, judged.score, threshold, chosen, patients)
+        patients, splits = (judged.columns[name] if name else None for name in (settings.patient, settings.split))
+        add_place(results, place, judged.positive, judged.score, threshold, chosen, patients, splits)
     size_part(judged, table.where(fitted) if fitted.any() else table, results, settings, risk)
     _elsewhere(table, judged, results, settings, threshold, risk and can_be_calibrated(judged))
     return results

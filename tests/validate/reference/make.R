@@ -1,10 +1,10 @@
-# Reference values for hepar.validate on small made-up tables: Rscript make.R > r_values.json
+# Reference values for hepar.validate on small made-up tables: Rscript make.R > r_values.json (another seed: make.R SEED)
 # R 4.2.2 and the Debian 12 packages pROC, rms, Hmisc, psych, vcd, survival, riskRegression, survey, jsonlite.
 suppressMessages({
   library(pROC); library(rms); library(Hmisc); library(psych); library(vcd); library(survival)
   library(riskRegression); library(survey); library(jsonlite)
 })
-set.seed(20261122)
+set.seed(as.integer(c(commandArgs(TRUE), 20261122)[1]))
 out <- list()
 
 # ---- ROC: continuous, tied, tiny, unbalanced, worse than chance ----

@@ -12,7 +12,7 @@ from typing import Any
 INK, SOFT, LINE = "#1c2329", "#5a6670", "#cdd4da"
 ACCENT, SECOND, BAND = "#0b5a6b", "#b4541a", "#cfe3e8"
 NAME_LENGTH = 44
-"""A study name longer than this is cut, with an ellipsis."""
+"""A study name longer than this loses its middle, which leaves its end (a year, a number) to tell it by."""
 _LOOK = {
     "font.family": "DejaVu Sans", "font.size": 8.0, "axes.edgecolor": SOFT, "axes.labelcolor": INK, "text.color": INK,
     "xtick.color": SOFT, "ytick.color": SOFT, "axes.linewidth": 0.7, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
@@ -53,7 +53,9 @@ def sheet(width: float, height: float) -> Any:
 
 def short(name: str) -> str:
     """A study name that fits; a dollar sign is no formula."""
-    cut = name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1].rstrip() + "\u2026"
+    cut = name
+    if len(name) > NAME_LENGTH:
+        cut = name[: NAME_LENGTH - 13].rstrip() + "\u2026" + name[-12:].lstrip()
     return cut.replace("$", r"\$")
 
 
