@@ -110,10 +110,37 @@ def analyze(request: Request, settings: Settings, out: Path, *, overwrite: bool,
             return _write(examination, request, settings, folder, clock, progress)
 
 
-def examine(
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A study before its liver and lesions are outlined: phases named and aligned.
+
+    organs: by phase id. aligned: every phase, the reference too. others, labels: what `Engine.anatomy` is given.
+    """
+
+    study: Study
+    phases: tuple[Phase, ...]
+    organs: Mapping[str, OrganMap]
+    reference: Phase
+    aligned: tuple[AlignedPhase, ...]
+    skipped: tuple[Skipped, ...]
+    notices: tuple[Notice, ...]
+
+    @property
+    def others(self) -> list[AlignedPhase]:
+        """The phases beside the reference that fit it."""
+        return [a for a in self.aligned if a.accepted and a.phase_id != self.reference.id]
+
+    @property
+    def labels(self) -> list[PhaseLabel]:
+        """The label of the reference, then of each of the others."""
+        named = {phase.id: phase.guess.label for phase in self.phases}
+        return [named[self.reference.id], *(named[a.phase_id] for a in self.others)]
+
+
+def prepare(
     request: Request, settings: Settings, engine: Engine, workspace: Path, clock: Clock, progress: Progress
-) -> Examination:
-    """Steps 1 to 4: read, outline the organs of each phase, name and align the phases, outline, measure."""
+) -> Prepared:
+    """Steps 1 to 3 as far as the outlines: read, outline the organs of each phase, name and align the phases."""
     with clock.step("read", progress) as tell:
         asked: dict[str, Any] = {
             "settings": settings.ingest,
@@ -134,11 +161,17 @@ def examine(
         reference = measure.choose_reference(phases, settings.reference)
     with clock.step("align", progress) as tell:
         aligned = _align(phases, organs, reference, settings, tell)
+    return Prepared(study, tuple(phases), organs, reference, tuple(aligned), tuple(without_liver), tuple(phase_notices))
+
+
+def examine(
+    request: Request, settings: Settings, engine: Engine, workspace: Path, clock: Clock, progress: Progress
+) -> Examination:
+    """Steps 1 to 4: read, outline the organs of each phase, name and align the phases, outline, measure."""
+    ready = prepare(request, settings, engine, workspace, clock, progress)
+    study, reference, aligned = ready.study, ready.reference, ready.aligned
     with clock.step("outline", progress) as tell:
-        others = [a for a in aligned if a.accepted and a.phase_id != reference.id]
-        labels = {phase.id: phase.guess.label for phase in phases}
-        names = [labels[reference.id], *(labels[a.phase_id] for a in others)]
-        anatomy = engine.anatomy(reference.volume, organs[reference.id], others, tell, labels=names)
+        anatomy = engine.anatomy(reference.volume, ready.organs[reference.id], ready.others, tell, labels=ready.labels)
     with clock.step("measure", progress):
         findings = measure.measure(
             anatomy, aligned, reference_phase=reference.id, study_uid=study.uid, settings=settings.measure
@@ -154,13 +187,13 @@ def examine(
     )
     refused = [Notice("phase_not_aligned", f"{a.phase_id}: {a.reason}") for a in aligned if not a.accepted]
     return Examination(
-        study=_with_skipped(study, without_liver),
-        phases=tuple(phases),
-        aligned=tuple(aligned),
+        study=_with_skipped(study, ready.skipped),
+        phases=ready.phases,
+        aligned=aligned,
         anatomy=anatomy,
         findings=findings,
         provenance=provenance,
-        warnings=(*study.warnings, *phase_notices, *refused, *anatomy.notices, *findings.notices),
+        warnings=(*study.warnings, *ready.notices, *refused, *anatomy.notices, *findings.notices),
     )
 
 

@@ -30,6 +30,7 @@ def analyze_command(
     study_uid: str | None,
     modality: str | None,
     precision: str,
+    operating_point: str,
     engine: str,
     accept_licence: bool,
     threads: int | None,
@@ -53,7 +54,8 @@ def analyze_command(
     from hepar.settings import Settings
 
     settings = Settings(reference=reference)
-    settings = replace(settings, segment=replace(settings.segment, precision=precision, threads=threads))
+    chosen = replace(settings.segment, precision=precision, operating_point=operating_point, threads=threads)
+    settings = replace(settings, segment=chosen)
     request = Request(
         source=source, study_uid=study_uid, modality=_modality(modality), phase_paths=phase_paths, engine=engine,
         with_identity=with_identity, max_memory_bytes=limit,

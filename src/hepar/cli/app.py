@@ -51,6 +51,9 @@ def analyze(
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Agree to the licence of the engine, which is shown; once.")
     ] = False,
+    operating_point: Annotated[
+        str, typer.Option(help="measuring (few false lesions) or screening (few missed ones).")
+    ] = "measuring",
     threads: Annotated[int | None, typer.Option(min=1, help="Processor cores to use; default: all.")] = None,
     max_memory: Annotated[
         str | None, typer.Option(help="Memory that may be used, e.g. 3G; refuses what needs more.")
@@ -67,7 +70,8 @@ def analyze(
 
     analyze_command(
         study, output, phase=phase or [], reference=reference, study_uid=study_uid, modality=modality,
-        precision=precision, engine=engine, accept_licence=accept_licence, threads=threads, max_memory=max_memory,
+        precision=precision, engine=engine, operating_point=operating_point, accept_licence=accept_licence,
+        threads=threads, max_memory=max_memory,
         with_identity=with_identity, as_json=as_json, quiet=quiet, overwrite=overwrite,
     )  # fmt: skip
 

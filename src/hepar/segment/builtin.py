@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepar.errors import Refused
-from hepar.record import AlignedPhase, Anatomy, Organ, OrganMap, PhaseLabel, Volume
+from hepar.record import AlignedPhase, Anatomy, Geometry, Notice, Organ, OrganMap, PhaseLabel, Volume
+from hepar.segment.confidence import confidence_sha256
 from hepar.segment.engine import Progress, silent
 from hepar.segment.grid import model_geometry, onto_model
-from hepar.segment.lesions import outline_lesions
+from hepar.segment.lesions import Lesions, outline_lesions
 from hepar.segment.liver import cut_notice, find_liver, liver_parts, outline_liver
 from hepar.segment.network import Network
 from hepar.segment.region import RegionNetwork, finer_map, region_input
 from hepar.segment.settings import SegmentSettings
 from hepar.segment.vessels import outline_vessels
 
+_MISSED_ML, _MISSED_SHARE = 3.0, 0.1
 _LIVER = (Organ.LIVER, Organ.LESION, Organ.HEPATIC_VESSEL)
 
 
@@ -35,7 +38,9 @@ class Builtin:
         self._region = RegionNetwork(region_weights, settings.precision, settings.threads, settings.window_voxels)
         self.precision = settings.precision
         self.version = f"{self._network.version} {self._region.version}"
-        self.weights_sha256 = hashlib.sha256((self._network.sha256 + self._region.sha256).encode()).hexdigest()
+        self.weights_sha256 = hashlib.sha256(
+            (self._network.sha256 + self._region.sha256 + confidence_sha256()).encode()
+        ).hexdigest()
 
     def organs(self, volume: Volume, progress: Progress = silent) -> OrganMap:
         """See `Engine.organs`."""
@@ -61,6 +66,32 @@ class Builtin:
         labels: Sequence[PhaseLabel] = (),
     ) -> Anatomy:
         """See `Engine.anatomy`."""
+        native, finer, lesions = self.propose(reference, organs, others, progress, labels=labels)
+        outside = (lesions.labels > 0) & ~native
+        notices = cut_notice(reference, native) + _missed(outside, lesions.labels, reference.geometry)
+        native |= lesions.labels > 0
+        progress(0.9)
+        vessels = outline_vessels(reference, finer, native, lesions.labels)
+        progress(1.0)
+        return Anatomy(
+            geometry=reference.geometry,
+            liver=native,
+            lesions=lesions.labels,
+            vessels=vessels,
+            confidence=lesions.confidence,
+            notices=notices,
+        )
+
+    def propose(
+        self,
+        reference: Volume,
+        organs: OrganMap,
+        others: Sequence[AlignedPhase] = (),
+        progress: Progress = silent,
+        *,
+        labels: Sequence[PhaseLabel] = (),
+    ) -> tuple[NDArray[np.bool_], OrganMap, Lesions]:
+        """The liver on the native grid, what the networks say at 1.5 mm, and the lesions with their features."""
         names = labels or ["unknown"] * (1 + len(others))
         named = [(phase, name) for phase, name in zip(others, names[1:], strict=True) if phase.accepted]
         coarse = liver_parts(organs, self.settings)
@@ -76,15 +107,17 @@ class Builtin:
         lesions = outline_lesions(
             reference, finer, region.lesion, liver, native, [phase for phase, _ in named], self.settings
         )
-        native |= lesions.labels > 0
-        progress(0.9)
-        vessels = outline_vessels(reference, finer, native, lesions.labels)
-        progress(1.0)
-        return Anatomy(
-            geometry=reference.geometry,
-            liver=native,
-            lesions=lesions.labels,
-            vessels=vessels,
-            confidence=lesions.confidence,
-            notices=cut_notice(reference, native),
-        )
+        return native, finer, lesions
+
+
+def _missed(outside: NDArray[np.bool_], lesions: NDArray[np.uint16], geometry: Geometry) -> tuple[Notice, ...]:
+    """`liver_missed_tumour` when much of the tumour lies beyond the liver's outline as first drawn."""
+    ml = float(outside.sum()) * geometry.voxel_volume_ml
+    share = float(outside.sum()) / max(1, int((lesions > 0).sum()))
+    if ml < _MISSED_ML or share < _MISSED_SHARE:
+        return ()
+    text = (
+        f"{ml:.0f} ml of tumour lie beyond the liver's outline as first drawn and were added to it: look whether"
+        " the liver holds all of the tumour"
+    )
+    return (Notice("liver_missed_tumour", text),)

@@ -1,25 +1,18 @@
-"""How sure a lesion is: a logistic curve over a few plain features.
+"""How sure a lesion is: a logistic curve over a few plain features, and the limits of the two operating points.
 
-How the coefficients were made (weights cd84f76c0d32, 22 November 2026): 16 studies of `hepar.simulate` (seeds 0 to 15,
-225 mm high, 1.3 mm pixels, slices of 2.5 or 5 mm, noise 8 to 22 HU, 39 lesions of 7 to 60 mm: carcinomas, metastases,
-cysts), each read as portal venous alone, with the arterial phase, and with all four phases, already aligned: 303
-candidates, 83 of them lesions (a quarter of the candidate or half of the lesion overlaps). Logistic regression with a
-quadratic penalty of weight 20 on the standardised coefficients, towards (4, 2, 0.3, 0.3, -0.5, 0.3, 3, -1, -5) set by
-hand, because simulated scans are cleaner than real ones. With one study left out in turn:
-
-    predicted     0-0.1  0.1-0.3  0.3-0.5  0.5-0.7  0.7-0.9  0.9-1
-    candidates    181    33       10       10       21       48
-    are lesions   0.01   0.12     0.70     0.70     0.86     0.96
-
-At the limit of 0.3 this finds 30 of 32 lesions of 10 mm and more with the arterial phase (15 of 32 in the portal venous
-phase alone, where simulated carcinomas hardly show) with 0.25 false ones in a study. In six further studies (seeds 16
-to 21) it finds 6 of 7 with the arterial phase, and two false ones in all. Nothing real went into the fit: on real scans
-the order is to be trusted, not the figure.
+The numbers stand in weights/confidence.json and belong to the weights whose hashes it names: `hepar learn calibrate`
+makes that file from virtual patients (which ones, it says). Nothing real goes into it: on real scans the order is to be
+trusted, not the figure.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
 
 import numpy as np
 
@@ -60,12 +53,40 @@ class Features:
         )
 
 
-COEFFICIENTS = (2.16, 1.48, 0.276, 0.291, -0.668, 0.256, 4.92, -2.71, -11.6)
-"""One per number of `Features.row`."""
-INTERCEPT = -5.97
+@dataclass(frozen=True)
+class Curve:
+    """coefficients: one per number of `Features.row`. limits: least confidence of each operating point."""
+
+    coefficients: tuple[float, ...]
+    intercept: float
+    limits: dict[str, float]
 
 
-def confidence(features: Features) -> float:
-    """Probability that the candidate is a lesion, rounded to three digits."""
-    value = INTERCEPT + sum(c * v for c, v in zip(COEFFICIENTS, features.row(), strict=True))
+def confidence(features: Features, curve: Curve | None = None) -> float:
+    """Probability that the candidate is a lesion, rounded to three digits; by the curve that ships, unless given."""
+    used = curve or shipped_curve()
+    value = used.intercept + sum(c * v for c, v in zip(used.coefficients, features.row(), strict=True))
     return round(float(1 / (1 + np.exp(-value))), 3)
+
+
+@cache
+def shipped_curve() -> Curve:
+    """The curve in weights/confidence.json."""
+    read = confidence_file()
+    limits = {name: float(point["least_confidence"]) for name, point in read["operating_points"].items()}
+    return Curve(tuple(read["coefficients"]), float(read["intercept"]), limits)
+
+
+def confidence_file() -> dict[str, Any]:
+    """weights/confidence.json: curve, operating points with what to expect of each, and what it was fitted on."""
+    read: dict[str, Any] = json.loads(_bytes())
+    return read
+
+
+def confidence_sha256() -> str:
+    """Hash of that file, since it decides what is shown."""
+    return hashlib.sha256(_bytes()).hexdigest()
+
+
+def _bytes() -> bytes:
+    return (resources.files("hepar.segment") / "weights" / "confidence.json").read_bytes()

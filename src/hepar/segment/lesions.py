@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepar.record import NOT_COVERED_HU, AlignedPhase, Box, Geometry, OrganMap, Volume
-from hepar.segment.confidence import Features, confidence
+from hepar.segment.confidence import Features, confidence, shipped_curve
 from hepar.segment.evidence import SCORE_LOGIT, Evidence, calm, smooth_field
 from hepar.segment.grid import onto_native
 from hepar.segment.place import native_box, signed_distance_mm
@@ -129,7 +129,10 @@ def outline_lesions(
     for number in range(1, found.count + 1):
         pieces += _outline(number, found, volume, organs, score, native_liver, others, settings)
     rated = [(piece, confidence(piece.features)) for piece in pieces]
-    return _joined([(p, c) for p, c in rated if c >= settings.lesion_min_confidence], volume.geometry, settings)
+    least = settings.lesion_min_confidence
+    if least is None:
+        least = shipped_curve().limits[settings.operating_point]
+    return _joined([(p, c) for p, c in rated if c >= least], volume.geometry, settings)
 
 
 def _joined(kept: list[tuple[_Piece, float]], geometry: Geometry, settings: SegmentSettings) -> Lesions:

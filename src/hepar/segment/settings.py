@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hepar.errors import WrongCall
 
 PRECISIONS = ("f32", "bf16")
+OPERATING_POINTS = ("measuring", "screening")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class SegmentSettings:
         network's outline it may act. Source: trial on real scans, weights of 1.0 to 1.5 gained 0.01 to 0.02 Dice.
     lesion_score: probability that a place must reach to start a lesion; lesion_grow: probability that it grows to.
     lesion_min_ml: smaller ones are dropped; 0.065 ml is a ball of 5 mm.
-    lesion_min_confidence: lesions less sure than this are dropped.
+    operating_point: measuring (few false lesions) or screening (few missed ones): the least confidence of a lesion
+        that is shown. Source: weights/confidence.json.
+    lesion_min_confidence: another limit than that of the operating point; None: that one.
     split_neck: two parts are two lesions when the neck between them is thinner than this share of the thinner part.
     """
 
@@ -39,11 +42,15 @@ class SegmentSettings:
     lesion_score: float = 0.2
     lesion_grow: float = 0.12
     lesion_min_ml: float = 0.065
-    lesion_min_confidence: float = 0.3
+    operating_point: str = "measuring"
+    lesion_min_confidence: float | None = None
     split_neck: float = 0.72
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise WrongCall(f"precision {self.precision!r} is not known; choose one of {', '.join(PRECISIONS)}")
+        if self.operating_point not in OPERATING_POINTS:
+            points = " or ".join(OPERATING_POINTS)
+            raise WrongCall(f"operating point {self.operating_point!r} is not known; choose {points}")
         if self.threads < 0:
             raise WrongCall(f"threads must be 0 (automatic) or more, got {self.threads}")

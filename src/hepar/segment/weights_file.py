@@ -12,9 +12,12 @@ def weights_state() -> dict[str, str]:
     folder = resources.files("hepar.segment") / "weights"
     states: dict[str, str] = {}
     for card in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".json")):
+        read = json.loads((folder / card).read_text(encoding="utf-8"))
+        if "sha256" not in read:
+            continue
         name = card.removesuffix(".json") + ".onnx"
         file = folder / name
-        stated = str(json.loads((folder / card).read_text(encoding="utf-8")).get("sha256", ""))
+        stated = str(read["sha256"])
         if not file.is_file():
             states[name] = "missing; install hepar again"
             continue

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepar.errors import Refused, WrongCall
-from hepar.record import AlignedPhase, Anatomy, Notice, Organ, OrganMap, Volume
+from hepar.record import AlignedPhase, Anatomy, Notice, Organ, OrganMap, PhaseLabel, Volume
 from hepar.segment.builtin import Builtin
 from hepar.segment.engine import Progress, silent
 from hepar.segment.external import kinds
@@ -96,30 +96,32 @@ class External:
         organs: OrganMap,
         others: Sequence[AlignedPhase] = (),
         progress: Progress = silent,
+        *,
+        labels: Sequence[PhaseLabel] = (),
     ) -> Anatomy:
         """See `Engine.anatomy`. The tool's outlines stand as they are; lesions carry no confidence."""
-        labels = self._native(reference, lambda done: progress(0.7 * done))
+        answer = self._native(reference, lambda done: progress(0.7 * done))
         given = self.file.organs
         notices = [self._notice()]
-        liver = np.isin(labels, LIVER)
+        liver = np.isin(answer, LIVER)
         if Organ.LIVER in given:
-            self._check_liver(reference, labels)
+            self._check_liver(reference, answer)
         if not {Organ.LIVER, Organ.LESION} <= given:
-            filled = self._filled(reference, labels, organs, others)
+            filled = self._filled(reference, answer, others, labels)
             progress(0.95)
         else:
             filled = None
         if Organ.LIVER not in given and filled is not None:
             # Before the tool's lesions: what it calls a lesion must touch the built-in liver to count.
-            liver = filled.liver | (labels == Organ.LESION)
+            liver = filled.liver | (answer == Organ.LESION)
             text = f"{self.name} gives no liver: its outline is the built-in model's"
             notices.append(Notice("liver_by_builtin", text))
         if Organ.LESION in given:
             least = self.settings.lesion_min_ml
-            found = components(labels == Organ.LESION, liver & (labels != Organ.LESION), reference, least)
+            found = components(answer == Organ.LESION, liver & (answer != Organ.LESION), reference, least)
             lesions = found.labels
             confidence: tuple[float | None, ...] = (None,) * found.count
-            liver = (liver & (labels != Organ.LESION)) | (lesions > 0)
+            liver = (liver & (answer != Organ.LESION)) | (lesions > 0)
             if found.specks:
                 text = f"{self.name} outlined {found.specks} specks below {least:g} ml, which are no lesions here"
                 notices.append(Notice("engine_specks", text))
@@ -132,7 +134,7 @@ class External:
             liver = liver | (lesions > 0)
             text = f"{self.name} gives no lesions: they are the built-in model's, inside the liver of {self.name}"
             notices.append(Notice("lesions_by_builtin", text))
-        vessels = self._vessels(reference, labels, liver, lesions, organs if filled is None else None, filled)
+        vessels = self._vessels(reference, answer, liver, lesions, organs if filled is None else None, filled)
         notices += self._disagreement(reference, liver)
         progress(1.0)
         return Anatomy(
@@ -212,15 +214,15 @@ class External:
         return OrganMap(coarse, lesion, geometry, score)
 
     def _filled(
-        self, volume: Volume, labels: NDArray[np.uint8], organs: OrganMap, others: Sequence[AlignedPhase]
+        self, volume: Volume, answer: NDArray[np.uint8], others: Sequence[AlignedPhase], labels: Sequence[PhaseLabel]
     ) -> Anatomy:
         """The built-in anatomy, inside the tool's liver where the tool gives one."""
         found = self._builtin_map(volume)
         if isinstance(found, Refused):
             raise found
         if Organ.LIVER in self.file.organs:
-            found = self._organ_map(volume, labels)
-        return self._builtin.anatomy(volume, found, others)
+            found = self._organ_map(volume, answer)
+        return self._builtin.anatomy(volume, found, others, labels=labels)
 
     def _vessels(
         self,
