@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from segment_phantom import write_standin
+from segment_phantom import write_region_standin, write_standin
 
 from hepar.record import Geometry
 from hepar.segment import SegmentSettings
@@ -19,9 +19,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def outliner(weights: Path) -> Builtin:
-    """The built-in engine with the stand-in network."""
-    return Builtin(SegmentSettings(threads=1), weights=weights)
+def region_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in region network's file."""
+    return write_region_standin(tmp_path_factory.mktemp("region"))
+
+
+@pytest.fixture(scope="session")
+def outliner(weights: Path, region_weights: Path) -> Builtin:
+    """The built-in engine with the stand-in networks."""
+    return Builtin(SegmentSettings(threads=1), weights=weights, region_weights=region_weights)
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,40 @@ def write_standin(folder: Path) -> Path:
     return path
 
 
+def write_region_standin(folder: Path) -> Path:
+    """The same for the region network: image [1,4,D,H,W] -> logits [1,5,D,H,W].
+
+    The lesion's logit is the highest of all phases, the liver's the lowest: a phase that is not there (all zero) looks
+    like liver and so changes neither. Veins are -20, background is 0.
+    """
+    import openvino as ov
+    from openvino import opset13 as op
+
+    image = op.parameter([1, 4, -1, -1, -1], np.float32, name="image")
+    blur = op.constant(np.full((1, 1, 3, 3, 3), 1 / 27, np.float32))
+
+    def tent(phase: ov.Output, middle: float) -> ov.Node:
+        gap = op.abs(op.subtract(phase, op.constant(np.float32(middle))))
+        one = op.subtract(op.constant(np.float32(1)), op.divide(gap, op.constant(np.float32(0.25))))
+        return op.multiply(one, op.constant(np.float32(_SCALE)))
+
+    phases = [
+        op.convolution(op.slice(image, [c], [c + 1], [1], [1]), blur, [1, 1, 1], [1, 1, 1], [1, 1, 1], [1, 1, 1])
+        for c in range(4)
+    ]
+    liver, lesion = tent(phases[0], 0.0), tent(phases[0], (LESION_HU - LIVER_HU) / 100)
+    for phase in phases[1:]:
+        liver = op.minimum(liver, tent(phase, 0.0))
+        lesion = op.maximum(lesion, tent(phase, (LESION_HU - LIVER_HU) / 100))
+    zero = op.multiply(liver, op.constant(np.float32(0)))
+    vein = op.subtract(zero, op.constant(np.float32(20)))
+    logits = op.concat([zero, liver, lesion, vein, vein], 1)
+    logits.output(0).tensor.set_names({"logits"})
+    path = folder / "region.xml"
+    ov.save_model(ov.Model([logits], [image], "region"), str(path), compress_to_fp16=False)
+    return path
+
+
 Ball = tuple[tuple[float, float, float], float, float]
 
 

@@ -9,7 +9,7 @@ import pytest
 from segment_phantom import BODY_HU, LESION_HU, LIVER_HU, LIVER_ML, phantom
 
 from hepar.errors import Refused, WrongCall
-from hepar.record import PADDING_HU, AlignedPhase, Estimate, Geometry, Residual, Transform, Volume
+from hepar.record import PADDING_HU, AlignedPhase, Estimate, Geometry, PhaseLabel, Residual, Transform, Volume
 from hepar.segment import SegmentSettings, engine
 from hepar.segment.builtin import Builtin
 
@@ -44,11 +44,13 @@ def test_phantom_liver_and_lesions_have_their_volumes(outliner: Builtin, grid: G
     assert anatomy.notices == ()
 
 
-def test_repeated_run_gives_the_same_outlines(outliner: Builtin, weights: Path, grid: Geometry) -> None:
+def test_repeated_run_gives_the_same_outlines(
+    outliner: Builtin, weights: Path, region_weights: Path, grid: Geometry
+) -> None:
     """Another engine object with another number of threads outlines the same voxels."""
     volume = phantom(grid, BALLS)
     one = outliner.anatomy(volume, outliner.organs(volume))
-    again = Builtin(SegmentSettings(threads=2), weights=weights)
+    again = Builtin(SegmentSettings(threads=2), weights=weights, region_weights=region_weights)
     two = again.anatomy(volume, again.organs(volume))
     assert (one.liver == two.liver).all()
     assert (one.lesions == two.lesions).all()
@@ -97,8 +99,9 @@ def test_lesion_seen_only_in_another_phase_is_found(outliner: Builtin, grid: Geo
     organs = outliner.organs(reference)
     assert outliner.anatomy(reference, organs).lesions.max() == 0
     refused = replace(aligned, accepted=False, reason="test")
-    assert outliner.anatomy(reference, organs, [refused]).lesions.max() == 0
-    found = outliner.anatomy(reference, organs, [aligned])
+    names: list[PhaseLabel] = ["portal_venous", "arterial"]
+    assert outliner.anatomy(reference, organs, [refused], labels=names).lesions.max() == 0
+    found = outliner.anatomy(reference, organs, [aligned], labels=names)
     assert found.lesions.max() == 1
     size = (found.lesions == 1).sum() * grid.voxel_volume_ml
     assert size == pytest.approx(4 / 3 * np.pi * 12**3 / 1000, rel=0.2)

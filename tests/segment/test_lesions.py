@@ -12,7 +12,7 @@ from segment_phantom import LESION_HU, LIVER_HU, phantom
 from hepar.record import Geometry
 from hepar.segment import SegmentSettings
 from hepar.segment.builtin import Builtin
-from hepar.segment.confidence import COEFFICIENTS, INTERCEPT, Features, confidence
+from hepar.segment.confidence import Curve, Features, confidence, shipped_curve
 from hepar.segment.lesions import candidates
 
 SETTINGS = SegmentSettings()
@@ -42,7 +42,7 @@ def test_a_large_tumour_with_dead_and_calcified_parts_is_one_candidate() -> None
         seen[start : start + 2, :, :36] = False
     seen[_ball((32, 30, 40), 2)] = False
     seen[:, 19:21] = False
-    found = candidates(_score((seen, 0.9)), LIVER, SETTINGS)
+    found = candidates(_score((seen, 0.9)), LIVER, 3.0, SETTINGS)
     assert found.count == 1
     assert (found.core > 0)[tumour].mean() > 0.95
 
@@ -51,7 +51,7 @@ def test_neighbours_whose_surroundings_touch_are_two_candidates() -> None:
     """Two cores of P = 0.9 in one cloud of P = 0.2: two; each keeps its own half of the cloud."""
     one, two = _ball((30, 30, 22), 5), _ball((30, 30, 38), 5)
     cloud = _ball((30, 30, 22), 8) | _ball((30, 30, 38), 8)
-    found = candidates(_score((cloud, 0.2), (one | two, 0.9)), LIVER, SETTINGS)
+    found = candidates(_score((cloud, 0.2), (one | two, 0.9)), LIVER, 3.0, SETTINGS)
     assert found.count == 2
     assert ((found.reach > 0) == cloud).all()
     for core in (one, two):
@@ -62,10 +62,10 @@ def test_neighbours_whose_surroundings_touch_are_two_candidates() -> None:
 
 def test_doubtful_and_distant_places_are_no_candidates() -> None:
     """P = 0.15 is not enough (a lesion needs 0.2 somewhere), P = 1 outside the liver does not count."""
-    found = candidates(_score((_ball((30, 30, 30), 5), 0.15), (_ball((2, 2, 2), 2), 1.0)), LIVER, SETTINGS)
+    found = candidates(_score((_ball((30, 30, 30), 5), 0.15), (_ball((2, 2, 2), 2), 1.0)), LIVER, 3.0, SETTINGS)
     assert found.count == 0
     assert not found.reach.any()
-    assert candidates(_score(), LIVER, SETTINGS).count == 0
+    assert candidates(_score(), LIVER, 3.0, SETTINGS).count == 0
 
 
 def test_a_bright_capsule_belongs_to_the_lesion(outliner: Builtin) -> None:
@@ -109,11 +109,13 @@ SURE = Features(
 )
 
 
+CURVE = Curve((2.16, 1.48, 0.276, 0.291, -0.668, 0.256, 4.92, -2.71, -11.6), -5.97, {})
+
+
 def test_confidence_is_the_logistic_of_the_features() -> None:
     """By hand: 2.16 x 0.9 + 1.48 + 0.276 x 1 + 0.291 x 4 + 0.256 x 4 + 4.92 x 0.75 - 5.97 = 3.608; logistic 0.974."""
-    assert len(COEFFICIENTS) == len(SURE.row())
-    assert INTERCEPT == -5.97
-    assert confidence(SURE) == 0.974
+    assert len(shipped_curve().coefficients) == len(SURE.row()) == len(CURVE.coefficients)
+    assert confidence(SURE, CURVE) == 0.974
 
 
 @pytest.mark.parametrize(
@@ -133,4 +135,4 @@ def test_each_doubt_lowers_the_confidence(change: dict[str, float]) -> None:
     """A vessel (bright), fat, a thin or marginal shape, a low score, low contrast or a small size."""
     from dataclasses import replace
 
-    assert confidence(replace(SURE, **change)) < confidence(SURE)
+    assert confidence(replace(SURE, **change), CURVE) < confidence(SURE, CURVE)

@@ -96,7 +96,7 @@ def all_candidates(engine: Builtin) -> Builtin:
 
 
 def fit(rows: Sequence[Rows], *, weights: dict[str, str], source: str) -> dict[str, Any]:
-    """The confidence file: curve by penalised logistic regression, limits, and what to expect, patients left out in turn.
+    """The confidence file: curve by penalised logistic regression, limits, and what to expect of them.
 
     Every figure of the operating points comes from curves that did not see the patient. Raises WrongCall with fewer
     than 20 true and 20 false candidates.
