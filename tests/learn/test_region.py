@@ -1,0 +1,227 @@
+"""The second network's samples, loss, export, judgement and comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hepar.errors import WrongCall  # noqa: E402
+from hepar.learn.classes import EITHER_VEIN, IGNORE, NOT_LIVER, Tissue  # noqa: E402
+from hepar.learn.recipe import Recipe, read_recipe  # noqa: E402
+from hepar.learn.region import RegionAtlas  # noqa: E402
+
+RECIPE = """
+stage = "region"
+seed = 3
+steps = 4
+learning_rate = 1e-2
+weight_decay = 1e-4
+ema = 0.9
+bf16 = false
+widths = [8, 8, 8, 8, 8]
+blocks = [1, 1, 1, 1]
+shapes = [[16, 32, 32]]
+shape_shares = [1.0]
+[[atlas]]
+kind = "virtual"
+variants = 1
+share = 1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    path = tmp_path_factory.mktemp("recipe") / "small.toml"
+    path.write_text(RECIPE)
+    return read_recipe(path)
+
+
+def _toy(*, contrast: bool) -> RegionAtlas:
+    """A liver ball of 48 voxels across in fat; real veins when contrast, else an invented portal vein along z."""
+    z, y, x = np.indices((60, 60, 60))
+    tissue = np.full(z.shape, Tissue.FAT, np.uint8)
+    tissue[(z - 30) ** 2 + (y - 30) ** 2 + (x - 30) ** 2 < 24**2] = Tissue.LIVER
+    portal = np.zeros(z.shape, np.uint8)
+    line = (np.abs(y - 30) < 3) & (np.abs(x - 30) < 3) & (tissue == Tissue.LIVER)
+    if contrast:
+        tissue[line] = Tissue.REAL_VESSEL
+    else:
+        portal[line] = 255
+    mean = np.zeros(len(Tissue), np.float32)
+    mean[[Tissue.FAT, Tissue.LIVER, Tissue.REAL_VESSEL]] = -100, 105, 150
+    zero = np.zeros(z.shape)
+    return RegionAtlas("toy", tissue, zero.astype(np.float16), mean, portal, zero.astype(np.uint8), contrast)
+
+
+def test_a_sample_depends_on_its_seed_alone() -> None:
+    """The same seed gives the same bytes, another seed another image."""
+    from hepar.learn.region_sample import make_region_sample
+
+    one, two, other = (
+        make_region_sample(_toy(contrast=False), (32, 48, 48), np.random.default_rng(s)) for s in (5, 5, 6)
+    )
+    assert np.array_equal(one.image, two.image)
+    assert np.array_equal(one.target, two.target)
+    assert not np.array_equal(one.image, other.image)
+
+
+def test_phases_that_are_not_there_are_zero() -> None:
+    """Portal venous alone fills channel 2; all four fill all; the liver lies near zero in each."""
+    from hepar.learn.region_sample import make_region_sample
+
+    for phases, filled in (([3], {2}), ([0, 2, 3, 4], {0, 1, 2, 3}), ([1], {1})):
+        sample = make_region_sample(_toy(contrast=False), (32, 48, 48), np.random.default_rng(9), phases=phases)
+        assert {c for c in range(4) if sample.image[c].any()} == filled
+        liver = sample.target == 1
+        for channel in filled:
+            assert abs(float(np.median(sample.image[channel][liver].astype(np.float32)))) < 0.25
+
+
+@pytest.mark.parametrize(("contrast", "vein"), [(False, 3), (True, EITHER_VEIN)])
+def test_veins_are_told_apart_only_where_they_were_invented(contrast: bool, vein: int) -> None:
+    """An invented portal vein is class 3, a real vein "either"."""
+    from hepar.learn.region_sample import make_region_sample
+
+    seen: set[int] = set()
+    for seed in range(6):
+        sample = make_region_sample(_toy(contrast=contrast), (48, 48, 48), np.random.default_rng(seed))
+        seen |= set(np.unique(sample.target).tolist())
+    assert vein in seen
+    assert (3 in seen) is not contrast
+
+
+def test_painted_lesions_stand_out_in_a_phase() -> None:
+    """20 draws: wherever lesions of 400 voxels or more are painted, one phase differs from the liver by 6 HU."""
+    from hepar.learn.region_lesions import paint
+
+    liver = np.zeros((40, 40, 40), bool)
+    liver[4:36, 4:36, 4:36] = True
+    checked = 0
+    for seed in range(20):
+        images = [np.full(liver.shape, 100, np.float32) for _ in range(2)]
+        tissue = np.where(liver, Tissue.LIVER, Tissue.BONE).astype(np.uint8)
+        filled = paint(
+            images, [2, 3], tissue, liver, [100.0, 100.0], keep_texture=False, rng=np.random.default_rng(seed)
+        )
+        assert not filled[~liver].any()
+        if filled.sum() > 400:
+            checked += 1
+            assert max(float(np.abs(i[filled] - 100).mean()) for i in images) > 6
+    assert checked > 5
+
+
+def test_loss_falls_towards_the_truth() -> None:
+    """Logits that say the truth cost less than wrong ones; "either vein" is content with both veins alike."""
+    from hepar.learn.region_loss import region_loss
+
+    target = torch.ones(1, 16, 16, 16, dtype=torch.uint8)
+    target[:, :4] = 0
+    target[:, 8:10, 4:8, 4:8] = 2
+    target[:, 12:14] = EITHER_VEIN
+    target[:, :1] = NOT_LIVER
+    target[:, 15:] = IGNORE
+
+    def cost(vein: int, lesion: int = 2) -> float:
+        plain = target.long().clone()
+        plain[plain == EITHER_VEIN] = vein
+        plain[plain == 2] = lesion
+        plain[plain > 4] = 0
+        logits = 8.0 * torch.nn.functional.one_hot(plain, 5).movedim(-1, 1).float()
+        return float(region_loss(logits, logits[:, :, ::2, ::2, ::2], target))
+
+    assert cost(3) == pytest.approx(cost(4), rel=1e-4)
+    assert cost(3) + 0.5 < cost(1)
+    assert cost(3) + 1.0 < cost(3, lesion=1)
+
+
+def test_loop_learns_resumes_and_exports(recipe: Recipe, tmp_path: Path) -> None:
+    """Two steps, then two more from the saved state; the exported file answers like torch within half precision."""
+    ov = pytest.importorskip("openvino")
+    pytest.importorskip("onnx")
+    from hepar.learn.export import averaged_network, export
+    from hepar.learn.region_sample import make_region_sample
+    from hepar.learn.train import Trainer
+
+    trainer = Trainer(recipe)
+    atlas = _toy(contrast=False)
+    for number in range(2):
+        sample = make_region_sample(atlas, (16, 32, 32), np.random.default_rng(number))
+        loss, _ = trainer.update(torch.from_numpy(sample.image)[None], torch.from_numpy(sample.target)[None])
+        assert np.isfinite(loss)
+    again = Trainer(recipe)
+    again.load(trainer.state())
+    assert again.step == 2
+    torch.save(again.state(), tmp_path / "state.pt")
+    path = export(tmp_path / "state.pt", tmp_path, recipe)
+    assert path.name == "region.onnx"
+    image = torch.randn(1, 4, 16, 32, 48, generator=torch.Generator().manual_seed(1)).clamp(-2, 2)
+    with torch.no_grad():
+        expected = averaged_network(again.state())(image).numpy()
+    model = ov.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    assert np.abs(model(image.numpy())[0] - expected).max() < 0.05
+
+
+def test_a_run_starts_from_weights_of_the_same_shape(recipe: Recipe, tmp_path: Path) -> None:
+    """Convolutions of an exported file are copied, the first layer of another width is not."""
+    pytest.importorskip("onnx")
+    from hepar.learn.export import export
+    from hepar.learn.train import Trainer, new_network, start_from
+
+    torch.save(Trainer(recipe).state(), tmp_path / "state.pt")
+    path = export(tmp_path / "state.pt", tmp_path, recipe)
+    torch.manual_seed(7)
+    net = new_network("organs", recipe.widths, recipe.blocks)
+    before = net.state_dict()["stem.0.weight"].clone()
+    assert start_from(net, path) > 5
+    assert torch.equal(net.state_dict()["stem.0.weight"], before)
+
+
+def test_judgement_by_hand() -> None:
+    """Two true lesions of 10 and 17 mm, the larger one found, one invented: 0/1, 1/1 and one false."""
+    from hepar.learn.region_evaluate import judge, summary
+    from hepar.learn.region_sample import RegionSample
+
+    target = np.zeros((40, 40, 40), np.uint8)
+    target[2:38, 2:38, 2:38] = 1
+    target[5:10, 5:10, 5:10] = 2
+    target[20:29, 20:29, 20:29] = 2
+    sample = RegionSample(np.zeros((4, 40, 40, 40), np.float16), target, (3,), "toy")
+    p = np.zeros((5, 40, 40, 40), np.float32)
+    p[1, 2:38, 2:38, 2:38] = 1
+    p[0] = 1 - p[1]
+    for low, high in ((20, 29), (33, 37)):
+        p[:, low:high, low:high, low:high] = 0
+        p[2, low:high, low:high, low:high] = 1
+    found = judge("toy", p, sample)
+    assert found.liver_dice == 1.0
+    assert (found.lesions, found.found, found.false) == ((1, 1, 0), (0, 1, 0), 1)
+    assert summary([found])["portal venous"]["found_10_to_20_mm"] == "1/1"
+
+
+def test_difference_of_two_networks_by_hand() -> None:
+    """Recall 2/4 against 1/4 in the middle stratum: 0.25; false ones 1 against 3 per patch: -2."""
+    from hepar.learn.compare import differences
+    from hepar.learn.region_evaluate import RegionScore
+
+    def patch(name: str, found: int, false: int) -> RegionScore:
+        return RegionScore(name, 1, 0.9, None, 0.5, (0, 2, 0), (0, found, 0), false)
+
+    one = [patch("a", 1, 1), patch("b", 1, 1)]
+    other = [patch("a", 1, 2), patch("b", 0, 4)]
+    found = differences(one, other)
+    assert found["recall_10_to_20_mm"].estimate == pytest.approx(0.25)
+    assert found["false_per_patch"].estimate == pytest.approx(-2)
+    assert found["liver_dice"].estimate == pytest.approx(0)
+    assert found["vein_dice"].estimate is None
+
+
+def test_recipe_of_an_unknown_stage_is_refused(tmp_path: Path) -> None:
+    """The sentence names the stages."""
+    path = tmp_path / "odd.toml"
+    path.write_text(RECIPE.replace('"region"', '"bones"'))
+    with pytest.raises(WrongCall, match="organs, region"):
+        read_recipe(path)
