@@ -260,6 +260,14 @@ def test_intervals_are_told_with_how_they_were_made(plain):
     ))  # fmt: skip
 
 
+def test_parts_that_were_checked_for_shared_studies_and_images():
+    assert answer(made_of(*scores_document(split="part")), "CLAIM", "20") == (PERSON, "")
+    made = made_of(*scores_document(split="part", study="uid", image="path"))
+    assert answer(made, "CLAIM", "20") == (
+        ANSWERED, "By study and image: checked that no study or image stands in two values of part."
+    )  # fmt: skip
+
+
 def test_inside_and_outside_are_told_only_where_the_run_knows(plain):
     for number, kind in (("32", "internal"), ("33", "external")):
         assert answer(plain, "CLAIM", number)[0] == PERSON
