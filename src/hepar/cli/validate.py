@@ -99,6 +99,7 @@ def scores(
     from hepar.validate.place_report import asked_place, place_settings
 
     columns, digest = read_table(table)
+    placed = asked_place(place, validation, target, place_table)
     subgroups = tuple(by or ())
     results: Results
     told: dict[str, Any]
@@ -130,10 +131,9 @@ def scores(
             truth, score, patient, site, split, fit_split, subgroups, positive, threshold, risk, study_uid, internal,
             variables, tuple(prevalence or ()),
         )  # fmt: skip
-        placed = asked_place(place, validation, target, place_table)
-        told = {**settings_of(settings), "validation": validation, "place": placed and place_settings(placed)}
-        judged = partial(judge_scores, columns, settings, placed)
+        judged, told = partial(judge_scores, columns, settings, placed), settings_of(settings)
     results = judged()
+    told |= {"validation": validation, "place": placed and place_settings(placed)}
     if image is not None:
         told["image"] = image
         results.notes += refuse_same_images(columns, image, split, patient, images or table.parent, quiet=quiet)
