@@ -196,6 +196,8 @@ def raters(r: np.random.Generator, n: int) -> Rows:
         true = kappa_of_table(joint * 1e9, weights=weights).kappa.estimate
         assert true is not None
         rows[f"Cohen's kappa, weights {weights}"] = (true, kappa_of_table(counts, weights=weights).kappa)
+        on_z = kappa_of_table(counts, weights=weights, method="fisher-z").kappa
+        rows[f"Cohen's kappa, weights {weights}, Fisher's z"] = (true, on_z)
     for rare, share in (("", 0.5), (" of a rare class", 0.1)):
         ratings = (r.random(n)[:, None] < share) ^ (r.random((n, 3)) < 0.1)
         p = share * 0.9 + (1 - share) * 0.1

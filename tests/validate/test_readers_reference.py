@@ -36,6 +36,15 @@ def test_kappa_interval_is_that_of_psych(name, weights):
         close([found.low, found.estimate, found.high], row)
 
 
+def test_kappa_interval_on_the_z_scale():
+    """vcd's error of the quadratic kappa, 0.07872 of 100 cases; Student's t of 99 is 1.98422."""
+    want = expected("kappa")["t3x3"]
+    value, error = want["vcd_quadratic"]["weighted"], want["vcd_quadratic"]["weighted_ase"]
+    half = 1.9842169515086827 * error / (1 - value**2)
+    found = kappa_of_table(want["rows"], weights="quadratic", method="fisher-z").kappa
+    close(ends(found), np.tanh(np.arctanh(value) + half * np.array([-1, 1])))
+
+
 def test_kappa_without_variance_has_no_interval():
     assert kappa_of_table([[5, 0], [0, 5]]).kappa == Estimate(1.0)
     one_class = kappa_of_table([[5, 5], [0, 0]])
