@@ -9,7 +9,6 @@ from __future__ import annotations
 from hepar.validate.checklist_run import (
     ANSWERED,
     PARTLY,
-    One,
     Run,
     Told,
     by_column,
