@@ -13,8 +13,8 @@ from hepar.errors import HeparError, Refused, WrongCall
 from hepar.evidence.document import check
 from hepar.evidence.figures.draw import NAME_LENGTH, short, svg
 from hepar.evidence.figures.quality import bars, item_light, traffic_light
-from hepar.evidence.quality import TO_SETTLE, quality
 from hepar.evidence.quality_deliver import quality_document
+from hepar.evidence.quality_summary import TO_SETTLE, quality
 from hepar.evidence.quality_table import parse_quality, read_quality
 
 HEAD = "study,patient selection,index test,reference standard,flow and timing"

@@ -7,7 +7,7 @@ from typing import Any
 
 from hepar.evidence.figures.draw import INK, LINE, SOFT, Drawing, look, sheet, short
 from hepar.evidence.figures.forest import ROW_INCH
-from hepar.evidence.quality import TO_SETTLE, Quality
+from hepar.evidence.quality_summary import TO_SETTLE, Quality
 from hepar.evidence.quality_table import label
 
 MOST_ROWS = 40
