@@ -25,6 +25,11 @@ CALIBRATION = ("calibration slope", "calibration in the large", "observed / expe
 OF_A_RISK = (*CALIBRATION, "Brier score")
 """Measures that need a probability."""
 UNITS = {
+    "AUC": "0.5 is blind, 1 perfect",
+    "sensitivity": "positive cases called positive",
+    "specificity": "negative cases called negative",
+    "positive predictive value": "truly positive of those called so",
+    "negative predictive value": "truly negative of those called so",
     "calibration slope": "1 is right; below: risks too extreme",
     "calibration in the large": "0 is right; above: risks too low",
     "observed / expected": "1 is right; above: risks too low",
