@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from hepar.validate.case import CaseResult
 
 RATE_NAMES = ("1/8", "1/4", "1/2", "1", "2", "4", "8")
+FOUND_WHEN = {
+    "overlap": "A lesion counts as found as soon as prediction and reference share one voxel of it: a generous rule.",
+    "iou>0.1": "A lesion counts as found when over a tenth of what either outline covers is shared (IoU over 0.1).",
+    "iou>0.5": "A lesion counts as found when over half of what either outline covers is shared (IoU over 0.5): a "
+               "strict rule, small lesions fail it easily.",
+    "centroid": "A lesion counts as found when the centre of a predicted lesion lies in it.",
+}  # fmt: skip
 LITS_NAMES = {
     "dice": ("Dice", ""), "jaccard": ("Jaccard", ""), "voe": ("overlap error", ""), "rvd": ("RVD", ""),
     "assd_mm": ("mean surface distance", "mm"), "rmsd_mm": ("root mean square distance", "mm"),
@@ -46,6 +53,7 @@ def detection(cases: Sequence[CaseResult], results: Results, draws: int) -> None
     for one in patients_by_size(lesions):
         results.add(BY_LARGEST, one.name, "suspected", one.suspected, one.patients)
         results.add(BY_LARGEST, one.name, "found in its place", one.found, one.patients)
+    results.notes.append(FOUND_WHEN[cases[0].criterion])
     merged, split = sum(case.merged for case in cases), sum(case.split for case in cases)
     if merged or split:
         results.notes.append(

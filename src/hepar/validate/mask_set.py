@@ -63,6 +63,7 @@ def _structure(name: str, cases: Sequence[CaseResult], patients: Sequence[str], 
         value = Estimate.cannot_tell("in every case one of the two masks is empty")
         if there:
             value = mean([v for v, _ in there], patients=[patient for _, patient in there], draws=draws)
+        label = f"surface Dice, tolerance {own[0].tolerance_mm:g} mm" if key == "nsd" else label
         results.add(OVERLAP, name, label, value, len(there), unit)
     empty = sum(one.assd_mm.estimate is None for one in own)
     if empty:

@@ -17,8 +17,8 @@ WORDS = {
         "is 1 less Jaccard. The surface distance is how far the two outlines lie apart, in millimetres, on average "
         "(mean, or root mean square, which weighs large errors more), for all but the worst 5 % of the surface "
         "(Hausdorff 95 %), and at the worst place. Surface Dice is the share of both surfaces that lies within the "
-        "tolerance named at the end. Dice falls with size: the same error of one millimetre costs a small lesion "
-        "far more than a liver."
+        "tolerance. Dice falls with size: the same error of one millimetre costs a small lesion far more than a "
+        "liver."
     ),
     VOLUMES: (
         "Prediction less reference, per case. The limits of agreement hold about 95 of 100 differences; ICC is 1 "
@@ -29,7 +29,7 @@ WORDS = {
         "that was predicted (recall, sensitivity by lesion). Right: of the predicted lesions, the share that is one "
         "(precision). F1 joins both. Sizes are the longest diameter in one slice; found goes by the size in the "
         "reference, right by the predicted size. Lesions of one patient are not independent, so the intervals draw "
-        "whole patients."
+        "whole patients; where all or none were found, each patient counts once (Wilson)."
     ),
     BY_PATIENT: (
         "A patient counts as positive if any lesion is predicted, wherever it lies. Predictive values hold for the "
