@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -103,7 +104,8 @@ def lits_case(
             pred_voxels, ref_voxels = match.pred_voxels, match.ref_voxels
             pairs = [((pair.pred,), (pair.ref,)) for pair in match.pairs]
         false, missed = int(pred_voxels.size) - true, int(ref_voxels.size) - true
-        found = [_outline(*_cut(labels, pair), spacing, version) for pair in pairs]
+        boxes = [ndimage.find_objects(one) for one in labels] if pairs else []
+        found = [_outline(*_cut(labels, boxes, pair), spacing, version) for pair in pairs]
     in_lesions = counts(one, other)
     in_livers = Counts(0, 0, 0) if livers is None else counts(*livers)
     return LitsCase(
@@ -115,9 +117,10 @@ def lits_case(
     )  # fmt: skip
 
 
-def _cut(labels: tuple[LabelMap, LabelMap], numbers: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[Bools, Bools]:
-    """The masks of some numbers of both maps, in the box around them."""
-    boxes = [ndimage.find_objects(one, max(of)) for one, of in zip(labels, numbers, strict=True)]
+def _cut(
+    labels: tuple[LabelMap, LabelMap], boxes: list[Any], numbers: tuple[tuple[int, ...], tuple[int, ...]]
+) -> tuple[Bools, Bools]:
+    """The masks of some numbers of both maps, in the box around them. boxes: of every number, of both maps."""
     of_all = [boxes[i][number - 1] for i in (0, 1) for number in numbers[i]]
     box = tuple(slice(min(b[k].start for b in of_all), max(b[k].stop for b in of_all)) for k in range(3))
     one, other = (np.isin(labels[i][box], numbers[i]) for i in (0, 1))
