@@ -23,7 +23,8 @@ GRID, COARSE = (24, 96, 96), (12, 48, 48)
 """Places of the fine and the coarse grid, whatever the image's size; a single slice has one in its direction."""
 SCALES = tuple((z, xy) for z, xy in product((0.8, 0.9, 1.0, 1 / 0.9, 1.25), repeat=2) if z == xy or 1.0 in (z, xy))
 """Crops that are tried: how much of the other image one covers, along the slices and within them."""
-FIT = 0.3
+SOFT = (0.4, 0.95)
+FIT = 0.45
 """Likeness of the coarse grids from which a pair is aligned further."""
 LEAST_OVERLAP = 0.6
 
@@ -66,20 +67,11 @@ def _reduced(values: NDArray[Any], grid: Sequence[int]) -> NDArray[np.float32]:
 
 
 def _soft(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Clipped to the soft tissue: 1.5 interquartile ranges about the median of what is brighter than air (Otsu)."""
-    low, high = np.percentile(values, (0.5, 99.5))
-    clipped = np.clip(values, low, high)
-    counts, edges = np.histogram(clipped, 128)
-    middle, share = (edges[1:] + edges[:-1]) / 2, np.cumsum(counts) / counts.sum()
-    sums = np.cumsum(counts * middle) / counts.sum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = (sums[-1] * share - sums) ** 2 / (share * (1 - share))
-    body = clipped[clipped > middle[int(np.nanargmax(np.append(between[:-1], -1.0)))]]
-    if body.size == 0:
-        return clipped
-    first, half, third = np.percentile(body, (25, 50, 75))
-    reach = 1.5 * max(float(third - first), 1e-3 * float(high - low), 1e-30)
-    return np.clip(clipped, half - reach, half + reach)
+    """Clipped to the soft tissue: the brighter 60 % of the image's middle, but for the brightest 5 %. Shares of places
+    stay where they are under any window that shows soft tissue, numbers do not."""
+    middle = tuple(slice(n // 4, n - n // 4) if n > 3 else slice(None) for n in values.shape)
+    low, high = np.quantile(values[middle], SOFT)
+    return np.clip(values, low, high) if high > low else values
 
 
 def _resample(values: NDArray[np.float32], grid: Sequence[int]) -> NDArray[np.float32]:
