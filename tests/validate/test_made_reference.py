@@ -17,6 +17,7 @@ from hepar.validate.multiclass import hand_till
 from hepar.validate.proportion import clustered
 from hepar.validate.reclassification import idi, nri
 from hepar.validate.roc import partial_auc
+from hepar.validate.smooth import smooth
 from hepar.validate.survival import at_time, concordance, kaplan_meier, log_rank
 from hepar.validate.thresholds import at_threshold, choose_threshold
 
@@ -153,6 +154,13 @@ def test_calibration_is_that_of_glm_and_val_prob(risks):
 def test_calibration_curve_is_that_of_loess(risks):
     case, y, p = risks
     close(calibration_curve(y, p).observed, np.array(case["loess"])[np.argsort(p, kind="stable")])
+
+
+@pytest.mark.parametrize("smoother", ["loess", "loess1", "lowess"])
+def test_smooth_curves_through_ties(smoother):
+    """predict(loess(y ~ p, degree = ...)); lowess(p, y, iter = 0)."""
+    for case in MADE["ties"]:
+        close(smooth(np.array(case["p"]), np.array(case["y"]) == 1, smoother=smoother), case[smoother])
 
 
 def test_calibration_band_is_that_of_a_bootstrap_in_r(risks):
