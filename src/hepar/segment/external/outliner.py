@@ -46,10 +46,16 @@ class External:
 
     What the tool does not outline comes from the built-in network: other organs, vessels, and lesions where it gives
     none; the anatomy's notices say so. Raises WrongCall where the licence was not accepted (consent: who is asked) or
-    the tool is not there. The tool runs once for each phase that its file asks for.
+    the tool is not there. builtin: another built-in engine than the one that ships. The tool runs once for each phase that its file asks for.
     """
 
-    def __init__(self, file: EngineFile, settings: SegmentSettings, consent: Consent | None = None) -> None:
+    def __init__(
+        self,
+        file: EngineFile,
+        settings: SegmentSettings,
+        consent: Consent | None = None,
+        builtin: Builtin | None = None,
+    ) -> None:
         require(file.licence, consent)
         kinds.check(file)
         self.file, self.settings = file, settings
@@ -59,7 +65,7 @@ class External:
         self._hashes: dict[Path, str] = {}
         self.version = self._version()
         self.precision = settings.precision if file.kind == "onnx" else "the tool's own"
-        self._builtin = Builtin(settings)
+        self._builtin = builtin or Builtin(settings)
         self.log: list[dict[str, Any]] = []
         self._labels: WeakKeyDictionary[Volume, NDArray[np.uint8]] = WeakKeyDictionary()
         self._coarse: WeakKeyDictionary[Volume, OrganMap | Refused] = WeakKeyDictionary()
