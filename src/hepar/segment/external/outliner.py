@@ -127,10 +127,10 @@ class External:
             confidence: tuple[float | None, ...] = (None,) * found.count
             liver = (liver & (labels != Organ.LESION)) | (lesions > 0)
             if found.specks:
-                text = f"{self.name} outlined {found.specks} specks below {least:g} ml, which are no lesions here"
+                text = f"{self.name} outlined regions below {least:g} ml, no lesions here: {found.specks}"
                 notices.append(Notice("engine_specks", text))
             if found.away:
-                text = f"{self.name} outlined {found.away} lesions that do not touch the liver; they are left out"
+                text = f"{self.name} outlined lesions that do not touch the liver, left out: {found.away}"
                 notices.append(Notice("engine_lesions_away", text))
         else:
             assert filled is not None
