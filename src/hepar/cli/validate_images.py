@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hepar.cli.screen import Screen
 from hepar.errors import HeparError, Refused, WrongCall
@@ -74,10 +74,10 @@ def _signature(path: Path, row: int, workspace: Path) -> Signature:
         raise Refused(f"the image of row {row} of the table is not there; mend its path, or name the folder that paths "
                       "start from with --images")  # fmt: skip
     workspace.mkdir()
-    # which of CT and MR does not matter here, but formats without it must say one
-    modality: dict[str, Any] = {"modality": "CT"} if path.is_file() and path.suffix != ".zip" else {}
+    # formats without a modality must be told one; MR takes any numbers, those of a windowed CT too
+    modality = "MR" if path.is_file() and path.suffix != ".zip" else None
     try:
-        study = read_study(path, settings=IngestSettings(), workspace=workspace, **modality)
+        study = read_study(path, settings=IngestSettings(), modality=modality, workspace=workspace)
+        return signature(study.phases[0].volume.array)
     except HeparError as error:
-        raise Refused(f"the image of row {row} of the table cannot be read: {error}") from error
-    return signature(study.phases[0].volume.array)
+        raise Refused(f"the image of row {row} of the table cannot be compared: {error}") from error
