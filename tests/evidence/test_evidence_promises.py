@@ -116,7 +116,7 @@ def test_case_order_separator_and_gaps_change_nothing_but_the_list():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (["x"] * 10, "all tables have the same value (x)"), (["a", "b"] * 4 + ["", "b"], "1 of 10 tables have no value"),
+        (["x"] * 10, "all tables have the same value (x)"), ([*"ab" * 4, "", "b"], "1 of 10 tables have no value"),
         (list("abcdefghij"), "10 levels in 10 tables are nearly one level for each table"),
     ],
 )  # fmt: skip
