@@ -20,11 +20,11 @@ class Band(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.middle = torch.nn.Parameter(torch.tensor([0.55, 0.30]))
-        self.half = torch.nn.Parameter(torch.tensor([0.12, 0.10]))
+        self.width = torch.nn.Parameter(torch.tensor([0.12, 0.10]))
 
     def forward(self, image):
         near = torch.nn.functional.avg_pool3d(image, 3, stride=1, padding=1, count_include_pad=False)
-        classes = [10 * (1 - (near - m).abs() / h) for m, h in zip(self.middle, self.half)]
+        classes = [10 * (1 - (near - m).abs() / h) for m, h in zip(self.middle, self.width)]
         return torch.cat([torch.zeros_like(near), *classes], dim=1)
 '''
 CONFIG = {

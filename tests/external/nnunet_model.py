@@ -55,8 +55,8 @@ def train(work: Path) -> None:
     for name in ("raw", "preprocessed", "results"):
         (work / name).mkdir(exist_ok=True)
         os.environ[f"nnUNet_{name}"] = str(work / name)
-    os.environ["nnUNet_n_proc_DA"] = "1"
-    os.environ["nnUNet_compile"] = "0"
+    os.environ["nnUNet_n_proc_DA"] = "1"  # noqa: SIM112
+    os.environ["nnUNet_compile"] = "0"  # noqa: SIM112
     import torch
     from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments, preprocess
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -83,7 +83,7 @@ def train(work: Path) -> None:
     preprocess([1], configurations=["3d_fullres"], num_processes=[1])
     about = json.loads((work / "preprocessed" / DATASET / "dataset.json").read_text())
     # Samples are made in this process; the planner needs one worker, training may have none.
-    os.environ["nnUNet_n_proc_DA"] = "0"
+    os.environ["nnUNet_n_proc_DA"] = "0"  # noqa: SIM112
     torch.set_num_threads(1)
     trainer = nnUNetTrainer(plans | {"continue_training": False}, "3d_fullres", "all", about, torch.device("cpu"))
     trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = EPOCHS, STEPS, 2

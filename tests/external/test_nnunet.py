@@ -48,8 +48,8 @@ def test_nnunet_outlines_an_unseen_simulated_liver(nnunet_python: Path, model: P
     )
     out = tmp_path / "out"
     done = subprocess.run(
-        [sys.executable, "-m", "hepar", "analyze", str(image), "-o", str(out), "--modality", "CT", "--engine", str(file),
-         "--accept-licence", "--quiet", "--threads", "2"],
+        [sys.executable, "-m", "hepar", "analyze", str(image), "-o", str(out), "--modality", "CT",
+         "--engine", str(file), "--accept-licence", "--quiet", "--threads", "2"],
         capture_output=True, text=True, timeout=3600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -81,8 +81,8 @@ def test_python_without_nnunet_is_said(model: Path, tmp_path: Path) -> None:
     )
     (tmp_path / "scan.nii.gz").write_bytes(b"")
     done = subprocess.run(
-        [sys.executable, "-m", "hepar", "analyze", str(tmp_path / "scan.nii.gz"), "-o", str(tmp_path / "out"), "--engine",
-         str(file), "--accept-licence", "--quiet"],
+        [sys.executable, "-m", "hepar", "analyze", str(tmp_path / "scan.nii.gz"), "-o", str(tmp_path / "out"),
+         "--engine", str(file), "--accept-licence", "--quiet"],
         capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 2

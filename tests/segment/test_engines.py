@@ -110,7 +110,9 @@ def test_engine_without_a_licence_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_of_this_machine_is_described(tmp_path: Path) -> None:
     """Documents get labels, kind and licence; places change neither them nor the hash, labels do."""
-    text = 'kind = "command"\ncommand = ["x"]\npython = "{}"\nlog = "{}"\n[labels]\nliver = {}\n[environment]\nKEY = "{}"'
+    text = (
+        'kind = "command"\ncommand = ["x"]\npython = "{}"\nlog = "{}"\n[labels]\nliver = {}\n[environment]\nKEY = "{}"'
+    )
     here, there = (load(engine_file(tmp_path, text.format(place, place, 1, place))) for place in ("secret", "else"))
     other = load(engine_file(tmp_path, text.format("secret", "secret", 2, "secret")))
     assert "secret" not in json.dumps(here.described)
@@ -142,7 +144,7 @@ def test_nobody_is_asked_in_a_batch(tmp_path: Path) -> None:
     """A sentence says what to pass; so it does after a no, and the tool was not even looked for."""
     path = copying(tmp_path, tmp_path / "none", "liver = 1", 'python = "/nowhere"')
     for consent in (None, lambda licence: False):
-        with pytest.raises(WrongCall, match="licence made up, which was not accepted yet.*--accept-licence"):
+        with pytest.raises(WrongCall, match=r"licence made up, which was not accepted yet.*--accept-licence"):
             External(load(path), SegmentSettings(), consent)
 
 
@@ -162,7 +164,7 @@ def test_version_is_asked_of_the_tool(tmp_path: Path) -> None:
     path = engine_file(tmp_path, f'kind = "command"\ncommand = ["x"]\nversion = {words}\n[labels]\nliver = 1')
     assert external(path).version == "3.1.4"
     path = engine_file(tmp_path, 'kind = "command"\ncommand = ["x"]\nversion = ["no-such-tool"]\n[labels]\nliver = 1')
-    with pytest.raises(WrongCall, match="no-such-tool cannot be run .*install the tool"):
+    with pytest.raises(WrongCall, match=r"no-such-tool cannot be run .*install the tool"):
         external(path)
 
 
@@ -180,7 +182,11 @@ def model_folder(folder: Path, about: dict[str, object] | None = None) -> Path:
     (model / "fold_0").mkdir(parents=True)
     (model / "fold_0" / "checkpoint_final.pth").write_bytes(b"weights")
     (model / "plans.json").write_text("{}")
-    usual = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1, "lesion": 2}, "file_ending": ".nii.gz"}
+    usual = {
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0, "liver": 1, "lesion": 2},
+        "file_ending": ".nii.gz",
+    }
     (model / "dataset.json").write_text(json.dumps({**usual, **(about or {})}))
     return model
 
@@ -214,7 +220,7 @@ def test_nnunet_folder_that_is_none_is_refused(tmp_path: Path) -> None:
         external(engine_file(tmp_path, NNUNET + "liver = 1\nlesion = 2"))
     (tmp_path / "model").rmdir()
     (model_folder(tmp_path) / "fold_0" / "checkpoint_final.pth").unlink()
-    with pytest.raises(WrongCall, match="no fold with checkpoint_final.pth"):
+    with pytest.raises(WrongCall, match=r"no fold with checkpoint_final\.pth"):
         external(engine_file(tmp_path, NNUNET + "liver = 1\nlesion = 2"))
 
 
@@ -238,5 +244,5 @@ def test_bundle_without_configuration_is_refused(tmp_path: Path) -> None:
     """MONAI: the message says which files were looked for."""
     (tmp_path / "model").mkdir()
     text = f'kind = "monai"\nmodel = "model"\npython = "{sys.executable}"\n[labels]\nliver = 1\n' + LICENCE
-    with pytest.raises(WrongCall, match="has no configs/inference.json or configs/inference.yaml"):
+    with pytest.raises(WrongCall, match=r"has no configs/inference\.json or configs/inference\.yaml"):
         external(engine_file(tmp_path, text, licence=""))

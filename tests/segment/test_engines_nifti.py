@@ -72,7 +72,9 @@ def test_answer_on_another_grid_is_refused_or_brought_over(tmp_path: Path) -> No
     fine = Geometry.regular((10, 12, 14), (1.25, 0.4, 0.35), (-30.0875, -20.1, 99.6875))
     double = labels().repeat(2, 0).repeat(2, 1).repeat(2, 2)
     path = save_labels(tmp_path / "fine.nii.gz", double, fine)
-    with pytest.raises(WrongCall, match=r"another grid: 10 x 12 x 14 voxels of 1.25 .* the scan has 5 x 6 x 7.*grid = "):
+    with pytest.raises(
+        WrongCall, match=r"another grid: 10 x 12 x 14 voxels of 1.25 .* the scan has 5 x 6 x 7.*grid = "
+    ):
         read(path)
     assert (read(path, any_grid=True) == labels()).all()
     nibabel.save(nibabel.Nifti1Image(labels().transpose(2, 1, 0), np.eye(4)), tmp_path / "lost.nii.gz")

@@ -110,7 +110,7 @@ def test_everything_it_said_may_be_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "left"),
     [
-        ("File \"/home/smith/env/lib/net.py\", line 3", 'File ".../net.py", line 3'),
+        ('File "/home/smith/env/lib/net.py", line 3', 'File ".../net.py", line 3'),
         ("loading /models/Smith_2024/fold_0/x.pth now", "loading <model>/fold_0/x.pth now"),
         ("see https://example.org/a/b for 1/2 of it", "see https://example.org/a/b for 1/2 of it"),
         (r"C:\Users\smith\x.nii", ".../x.nii"),

@@ -46,7 +46,8 @@ class External:
 
     What the tool does not outline comes from the built-in network: other organs, vessels, and lesions where it gives
     none; the anatomy's notices say so. Raises WrongCall where the licence was not accepted (consent: who is asked) or
-    the tool is not there. builtin: another built-in engine than the one that ships. The tool runs once for each phase that its file asks for.
+    the tool is not there. builtin: another built-in engine than the one that ships. The tool runs once for each phase
+    that its file asks for.
     """
 
     def __init__(
