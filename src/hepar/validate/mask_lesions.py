@@ -44,12 +44,29 @@ def detection(cases: Sequence[CaseResult], results: Results, draws: int) -> None
         results.add(BY_LESION, row.name, "false findings per case", row.false_per_case, len(lesions))
     table = patient_wise(lesions)
     with_lesions, without = table.tp + table.fn, table.fp + table.tn
-    for name, value, n in (("sensitivity (any lesion)", table.sensitivity, with_lesions),
-                           ("specificity (no lesion)", table.specificity, without),
-                           ("positive predictive value", table.ppv, table.tp + table.fp),
-                           ("negative predictive value", table.npv, table.tn + table.fn),
-                           ("accuracy", table.accuracy, with_lesions + without)):  # fmt: skip
-        results.add(BY_PATIENT, "", name, value, n)
+    for name, value, n, words in (
+        (
+            "sensitivity (any lesion)",
+            table.sensitivity,
+            with_lesions,
+            "of patients with lesions: any is predicted",
+        ),
+        ("specificity (no lesion)", table.specificity, without, "of patients without: none is predicted"),
+        (
+            "positive predictive value",
+            table.ppv,
+            table.tp + table.fp,
+            "of patients with any predicted: rightly so",
+        ),
+        (
+            "negative predictive value",
+            table.npv,
+            table.tn + table.fn,
+            "of patients with none predicted: rightly so",
+        ),
+        ("accuracy", table.accuracy, with_lesions + without, "of all patients: told rightly"),
+    ):
+        results.add(BY_PATIENT, "", name, value, n, words)
     for one in patients_by_size(lesions):
         results.add(BY_LARGEST, one.name, "suspected", one.suspected, one.patients)
         results.add(BY_LARGEST, one.name, "found in its place", one.found, one.patients)

@@ -1,6 +1,9 @@
-"""What stands above each table of `hepar validate masks`, for a reader who never saw such a table."""
+"""What stands above each table of `hepar validate masks`, for a reader who never saw one, and its first figures."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 OVERLAP = "Outlines: how well they agree"
 VOLUMES = "Volumes"
@@ -9,6 +12,14 @@ BY_PATIENT = "Finding lesions, counted by patient"
 BY_LARGEST = "Patients with lesions, by their largest lesion"
 FROC = "Finding lesions at other thresholds (FROC)"
 LITS = "Scores of the LiTS challenge, three ways"
+
+FIRST = (
+    (OVERLAP, "liver", "Dice", "Dice of the liver"), (OVERLAP, "lesion", "Dice", "Dice of the lesions"),
+    (BY_LESION, "all sizes", "found (recall)", "lesions found"),
+    (BY_LESION, "all sizes", "right (precision)", "predictions that are right"),
+    (BY_LESION, "all sizes", "false findings per case", "false findings per case"),
+)  # fmt: skip
+"""Section, group and name of a measure, and what it is called on top of the report."""
 
 WORDS = {
     OVERLAP: (
@@ -54,3 +65,18 @@ WORDS = {
     ),
 }
 """Section -> its explanation."""
+
+
+def mask_tiles(made: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
+    """Name, value, interval and whether it is missing, of the figures that stand first; none in other reports."""
+    from hepar.validate.pages import number
+
+    own = {(one["section"], one["group"], one["name"]): one for one in made["measures"]}
+    found = []
+    for section, group, name, shown in FIRST:
+        one = own.get((section, group, name))
+        if one is not None:
+            span = "" if one["low"] is None else f"{number(one['low'])} to {number(one['high'])}"
+            value = "cannot tell" if one["estimate"] is None else number(one["estimate"])
+            found.append((shown, value, span or one["missing"], one["estimate"] is None))
+    return found

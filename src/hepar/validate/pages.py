@@ -9,6 +9,7 @@ from hepar.page import Cell, Column, Facts, Figures, Note, Notes, Page, Section,
 from hepar.page.blocks import Block
 from hepar.validate.charts import chart
 from hepar.validate.mask_words import WORDS as MASK_WORDS
+from hepar.validate.mask_words import mask_tiles
 from hepar.validate.place_report import SECTION as PLACE
 from hepar.validate.place_report import place_blocks
 from hepar.validate.score_words import WORDS as SCORE_WORDS
@@ -50,7 +51,7 @@ def _plain(value: Any) -> str:
 def _first(made: Mapping[str, Any]) -> Section:
     count = len(made["notes"])
     notes = [Note(f"Note {i} of {count}" if count > 1 else "Note", one) for i, one in enumerate(made["notes"], 1)]
-    shown = tuple(Tile(*one) for one in tiles(made))
+    shown = tuple(Tile(*one) for one in (*tiles(made), *mask_tiles(made)))
     blocks: list[Block] = [Tiles(shown)] if shown else []
     blocks += [Notes(tuple(notes))] if notes else []
     left = made["cases"]["left_out"]
@@ -124,7 +125,8 @@ def _cell(one: Mapping[str, Any] | None, alike: bool) -> Cell:
     if one["estimate"] is None:
         return Cell("cannot tell", small=one["missing"], missing=True)
     small = [] if one["low"] is None else [f"({number(one['low'])} to {number(one['high'])})"]
-    small += [] if alike or one["estimate"] == one["n"] else [f"n = {one['n']}"]
+    counted = one["low"] is None and float(one["estimate"]).is_integer()
+    small += [] if alike or counted else [f"n = {one['n']}"]
     return Cell(_value(one), small=", ".join(small))
 
 
