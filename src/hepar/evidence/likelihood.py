@@ -148,9 +148,9 @@ def log_likelihoods(problem: Problem, thetas: Array, nodes: int) -> Array:
     for first in range(0, len(points), together):
         part = points[first : first + together]
         m1, m2, l11, l21, l22 = np.repeat(part.T, k, axis=1)
-        columns = (np.tile(column, len(part)) for column in (problem.x1, problem.n1, problem.x2, problem.n2))
+        x1, n1, x2, n2 = (np.tile(column, len(part)) for column in (problem.x1, problem.n1, problem.x2, problem.n2))
         ones = np.ones((len(m1), 1))
-        many = Problem(*columns, ones, ones, np.arange(len(m1)), np.zeros(len(m1), dtype=np.intp))
+        many = Problem(x1, n1, x2, n2, ones, ones, np.arange(len(m1)), np.zeros(len(m1), dtype=np.intp))
         found.append(_inside(many, m1, m2, l11, l21, l22, nodes).reshape(len(part), k).sum(axis=1))
     return np.concatenate(found) + problem.constant
 
