@@ -132,7 +132,7 @@ def _read(columns: Mapping[str, Sequence[str]], settings: ClassSettings, results
 def _apart(table: ClassTable, results: Results, *, section: str = APART, group: str = "") -> None:
     n, k = table.truth.size, len(table.names)
     area = hand_till(table.truth, table.scores, list(range(k)))
-    results.add(section, group, "AUC of all classes (Hand and Till)", area, n)
+    results.add(section, group, "AUC of all classes (Hand and Till)", area, n, "mean over pairs; 0.5 is blind")
     # one column per cell of the confusion table, so that every figure of it comes from sums over rows
     cells = np.zeros((n, k * k))
     cells[np.arange(n), table.truth * k + table.called] = 1.0
@@ -150,9 +150,13 @@ def _apart(table: ClassTable, results: Results, *, section: str = APART, group: 
         both = counts.sum(axis=-1) + counts.sum(axis=-2)
         return np.asarray((2 * np.diagonal(counts, axis1=-2, axis2=-1) / both).mean(axis=-1))
 
-    for name, figure in (("accuracy", accuracy), ("balanced accuracy (mean sensitivity)", recall), ("macro F1", f1)):
+    for name, figure, unit in (
+        ("accuracy", accuracy, "right of all cases"),
+        ("balanced accuracy (mean sensitivity)", recall, "each class counts the same"),
+        ("macro F1", f1, "mean of the classes' F1"),
+    ):
         value = of_sums(cells, figure, why_none="a class has no case", patients=table.cluster)
-        results.add(section, group, name, value, n)
+        results.add(section, group, name, value, n, unit)
 
 
 def _each(table: ClassTable, results: Results) -> None:

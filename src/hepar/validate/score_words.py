@@ -58,7 +58,9 @@ WORDS = {
         "How many times more often the event happens at each moment, against the group named or per standard "
         "deviation of the score; 1 is no difference."
     ),
-    "Which class is called which": ("Rows are the truth; along a row, how many of those cases are called each class."),
+    "Which class is called which": (
+        "How many cases of each true class were called which; right where both names agree."
+    ),
     "Reclassification, from second to first": (
         "Whether risks rise for events and fall for others. A useless or badly calibrated model can score well "
         "here, so never read it alone."
