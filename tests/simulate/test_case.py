@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,20 @@ def test_dicom_holds_the_same_pixels(case: Path, tmp_path: Path) -> None:
     assert (hu == read(next((case / "nifti").glob("3_*")))).all()
     with pytest.raises(WrongCall, match="format"):
         simulate_case(tmp_path / "x", coarse(), NUMBER, output="png")
+
+
+def test_the_command_line_draws_the_same_case(case: Path, tmp_path: Path) -> None:
+    """Through a distribution file of one's own, as a user would; --cases needs --distribution."""
+    from hepar.cli.simulate import simulate_command
+
+    file = tmp_path / "mine.toml"
+    text = (resources.files("hepar.simulate") / "distributions" / "virtual60.toml").read_text()
+    for key in ("spacing_mm", "pixel_mm", "overlap", "noise_hu", "blur_mm", "beyond_mm"):
+        value = coarse().tables["scanner"][key]
+        text = re.sub(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
+    file.write_text(text)
+    simulate_command(tmp_path / "out", seed=NUMBER, size="full", quiet=True, overwrite=False, distribution=str(file),
+                     file_format="nifti")  # fmt: skip
+    assert (read(tmp_path / "out" / "truth" / "labels.nii.gz") == read(case / "truth" / "labels.nii.gz")).all()
+    with pytest.raises(WrongCall, match="distribution"):
+        simulate_command(tmp_path / "b", seed=1, size="full", quiet=True, overwrite=False, cases=2)

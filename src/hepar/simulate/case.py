@@ -14,8 +14,12 @@ from hepar.errors import WrongCall
 from hepar.record import Geometry, derived_uid
 
 from .breathing import Breathing
+from .contrast import tissue_hu
 from .distribution import Distribution
-from .draw import Case, draw_case, moved
+from .draw import Case, draw_case, moved, phase_key
+from .extras import clot_of, metal_of
+from .perfusion import perfused_hu
+from .planes import NoiseShape
 from .scanner import Looks, scan
 from .settings import SimulationSettings
 from .still import Sampled, StillPatient, region_of
@@ -85,11 +89,14 @@ def _phase(case: Case, still: StillPatient, geometry: Geometry, n: int, breathin
     parts: list[Sampled] = list(still.breathe(breathing))
     liver = next(part for part in parts if part.structure.name == "liver")
     envelope = Envelope(liver, still.cavity(still.cover), still.cover)
-    inlays = []
+    inlays, key, extras, build = [], phase_key(phase), case.extras, case.patient.build
     for tumour in case.tumours:
         here = moved(tumour, case.warp, breathing)
-        inlays.append(TumourInlay(here, here.centre_lps_mm, phase.label, envelope))
-    looks = Looks({"liver": case.liver_added_hu}, {"liver": case.grain_hu})
+        inlays.append(TumourInlay(here, here.centre_lps_mm, key, envelope))
+    looks = Looks({"liver": case.liver_added_hu}, {"liver": case.grain_hu},
+                  perfused_hu if extras.perfusion else tissue_hu)  # fmt: skip
+    metal = metal_of(extras, build, case.warp, breathing, settings.scanner.thickness_mm,
+                     distribution.rng(case.number, 12))  # fmt: skip
 
     def tick(share: float) -> None:
         if progress is not None:
@@ -97,8 +104,9 @@ def _phase(case: Case, still: StillPatient, geometry: Geometry, n: int, breathin
 
     return scan(
         still, parts, inlays, geometry, settings.scanner, phase.seconds, breathing, distribution.rng(case.number, 9, n),
-        strength=settings.strength, looks=looks, vessels=phase.label == TRUTH_PHASE, noise_along=case.noise_along,
-        tick=tick,
+        strength=settings.strength, looks=looks, vessels=phase.label == TRUTH_PHASE, tick=tick,
+        noise_shape=NoiseShape(case.noise_along, extras.noise_cut, extras.noise_floor), artefact=metal,
+        unlabelled=clot_of(extras, build, key, case.warp, breathing, parts), motion_mm=extras.motion_mm,
     )  # fmt: skip
 
 
@@ -107,7 +115,7 @@ def _phase_truth(case: Case, n: int, breathing: Breathing) -> dict[str, Any]:
     return {
         "number": n + 1, "label": phase.clinical_label, "arterial_timing": phase.arterial_timing,
         "delay_s": phase.seconds, "shift_lps_mm": [round(v, 2) for v in phase.shift_lps_mm],
-        "bend_mm": round(phase.bend_mm, 2), "liver_hu": round(case.liver_hu[phase.label], 1),
+        "bend_mm": round(phase.bend_mm, 2), "liver_hu": round(case.liver_hu[phase_key(phase)], 1),
         "lesion_centre_lps_mm": [[round(v, 2) for v in moved(t, case.warp, breathing).centre_lps_mm]
                                  for t in case.tumours],
     }  # fmt: skip
@@ -140,5 +148,23 @@ def _truth(case: Case, distribution: Distribution, study_uid: str, geometry: Geo
         "spacing_mm": [round(v, 4) for v in case.settings.spacing_mm], "shape": list(case.settings.shape),
         "thickness_mm": scanner.thickness_mm, "noise_hu": round(scanner.noise_hu, 2),
         "noise_along": round(case.noise_along, 2), "blur_mm": round(scanner.blur_mm, 2), "sharp": scanner.sharp,
+        **_extras_truth(case),
         "labels_file": "truth/labels.nii.gz", "truth_phase": TRUTH_PHASE, "lesions": lesions, "phases": phases,
     }  # fmt: skip
+
+
+def _extras_truth(case: Case) -> dict[str, Any]:
+    """Only what there is, so that a case without extras says nothing of them."""
+    e = case.extras
+    out: dict[str, Any] = {}
+    if e.resected:
+        out["resected"] = e.resected
+    if e.clips is not None:
+        out["clips"] = len(e.clips)
+    if e.thrombus is not None:
+        out["portal_thrombus_mm"] = round(2 * e.thrombus[1], 1)
+    if e.cut_view:
+        out["cut_view"] = round(e.cut_view, 3)
+    if e.motion_mm:
+        out["motion_mm"] = round(e.motion_mm, 2)
+    return out

@@ -12,21 +12,24 @@ from .anatomy import Patient, draw_patient
 from .breathing import Breathing
 from .contrast import tissue_hu
 from .distribution import PHASES, Distribution, drawn
+from .extras import Extras, draw_extras
+from .perfusion import perfused_hu
 from .scanner import Scanner
 from .seat import seat_tumours
 from .settings import PhaseName, PhaseSettings, SimulationSettings
 from .structure import Habitus
 from .tumour import Inner, Shape, Tumour, draw_shape
 
-_DESCRIPTION = {"native": "Native", "arterial": "Art late", "portal_venous": "PV", "delayed": "Delayed"}
+_DESCRIPTION = {"native": "Native", "arterial": "Art late", "arterial_early": "Art early", "portal_venous": "PV",
+                "delayed": "Delayed"}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
     """One drawn patient. settings: phases, grid and scanner, as for `simulate`; its own lesions are `tumours`.
 
-    warp: the bend of the whole body. steatosis: whether the liver is fatty; liver_added_hu: native HU above the
-    contrast table's. liver_hu: parenchyma per phase. grain_hu: of the liver.
+    warp: the bend of the whole body. extras: clips, thrombus and the like. steatosis: whether the liver is fatty;
+    liver_added_hu: native HU above the contrast table's. liver_hu: parenchyma per phase. grain_hu: of the liver.
     """
 
     number: int
@@ -42,6 +45,7 @@ class Case:
     tumours: tuple[Tumour, ...]
     settings: SimulationSettings
     noise_along: float
+    extras: Extras
 
 
 def draw_case(distribution: Distribution, number: int) -> Case:
@@ -65,21 +69,28 @@ def draw_case(distribution: Distribution, number: int) -> Case:
         ascites = d.draw("cirrhosis", "ascites_mm", rng) * (rng.random() < d.draw("cirrhosis", "ascites", rng))
         keys = ("right_shrink_mm", "caudate_mm", "left_mm", "spleen_scale")
         habitus = Habitus(**{key: d.draw("cirrhosis", key, rng) for key in keys}, ascites_mm=float(ascites))
+    extras = draw_extras(d, "hcc" in str(kind["name"]), d.rng(number, 11))
+    if extras.resected:  # what is left has grown, but not to what it was
+        volume_ml *= 0.65
+        edge = {"left": {"keep_to_mm": -12.0}, "right": {"keep_from_mm": -45.0}}[extras.resected]
+        habitus = replace(habitus, **edge)
     patient = draw_patient(d.rng(number, 1), volume_ml, nodules_mm, habitus)
     warp = Breathing.draw(d.rng(number, 2), (0.0, 0.0, 0.0), d.draw("patient", "warp_mm", rng))
-    phases = _phases(d, d.rng(number, 3))
-    livers: dict[str, float] = {p.label: tissue_hu("liver", p.seconds, strength) for p in phases}
-    tumours = draw_tumours(d, kind["kinds"], livers, added, d.rng(number, 4))
+    phases = _phases(d, extras.early_arterial, d.rng(number, 3))
+    liver_at = perfused_hu if extras.perfusion else tissue_hu
+    livers: dict[str, float] = {phase_key(p): liver_at("liver", p.seconds, strength) for p in phases}
+    tumours = draw_tumours(d, kind["kinds"], livers, added, d.rng(number, 4), extras.early_arterial)
     placed = seat_tumours(patient, tumours, d.rng(number, 5))
-    settings, along = _scan(d, patient, warp, phases, strength, d.rng(number, 6))
+    settings, along = _scan(d, patient, warp, phases, strength, d.rng(number, 6), extras.cut_view)
     return Case(number, str(kind["name"]), cirrhosis, steatosis, habitus, added,
                 {label: hu + added for label, hu in livers.items()}, grain, patient, warp, placed, settings,
-                along)  # fmt: skip
+                along, extras)  # fmt: skip
 
 
 def draw_tumours(d: Distribution, kinds: Mapping[str, float], livers: Mapping[str, float], added: float,
-                 rng: np.random.Generator) -> list[Tumour]:  # fmt: skip
-    """The lesions of a patient, without a place. livers: HU of a liver without fat per phase; added: this liver's."""
+                 rng: np.random.Generator, early: bool = False) -> list[Tumour]:  # fmt: skip
+    """The lesions of a patient, without a place. livers: HU of a liver without fat per phase; added: this liver's.
+    early: the arterial phase is an early one, with half of the contrast."""
     if not kinds:
         return []
     names, weights = list(kinds), np.array(list(kinds.values()), float)
@@ -89,12 +100,12 @@ def draw_tumours(d: Distribution, kinds: Mapping[str, float], livers: Mapping[st
     for k, size in enumerate(sizes):
         diameter_mm = d.draw("lesions", f"{'middle' if k in large else size}_mm", rng)
         name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
-        out.append(_tumour(d, name, diameter_mm, livers, added, rng))
+        out.append(_tumour(d, name, diameter_mm, livers, added, rng, early))
     return out
 
 
 def _tumour(d: Distribution, name: str, diameter_mm: float, livers: Mapping[str, float], added: float,
-            rng: np.random.Generator) -> Tumour:  # fmt: skip
+            rng: np.random.Generator, early: bool) -> Tumour:  # fmt: skip
     kind = d.kind(name)
     edge_mm = min(float(drawn(kind["edge_mm"], rng)), 0.35 * diameter_mm)
     rough = 0.0 if name == "cyst" else min(1.0, float(rng.beta(1.3, 2.5)) + 0.08 * edge_mm)
@@ -103,6 +114,8 @@ def _tumour(d: Distribution, name: str, diameter_mm: float, livers: Mapping[str,
         body = _body(kind, d.draw("lesions", "common_share", rng), livers, rng)
         if max(abs(body[p] - livers[p] - added) for p in PHASES) >= d.draw("lesions", "least_hu", rng):
             break
+    if early and not kind.get("absolute"):
+        body["arterial"] = livers["arterial"] + 0.5 * (body["arterial"] - livers["arterial"])
     shape = draw_shape(rng, rough)
     inner, traits = _inside(kind, diameter_mm, body, livers, shape, rng)
     seat = str(d.pick("lesions", "seat", rng))
@@ -166,7 +179,12 @@ def _inside(kind: Mapping[str, Any], diameter_mm: float, body: Mapping[str, floa
     return inner, tuple(sorted(trait for trait, there in has.items() if there))
 
 
-def _phases(d: Distribution, rng: np.random.Generator) -> tuple[PhaseSettings, ...]:
+def phase_key(phase: PhaseSettings) -> str:
+    """The name of a phase in a distribution: early and late arterial are the arterial one."""
+    return "arterial" if phase.label == "arterial_early" else phase.label
+
+
+def _phases(d: Distribution, early: bool, rng: np.random.Generator) -> tuple[PhaseSettings, ...]:
     out = []
     for label in PHASES:
         delay_s = float(drawn(d.tables["phases"]["delay_s"][label], rng))
@@ -174,13 +192,15 @@ def _phases(d: Distribution, rng: np.random.Generator) -> tuple[PhaseSettings, .
         bend = d.draw("phases", "bend_mm", rng)
         if label == "native":  # rest is where the native phase lies
             shift, bend = (0.0, 0.0, 0.0), 0.0
+        if label == "arterial" and early:
+            label, delay_s = "arterial_early", delay_s - 15.0
         out.append(PhaseSettings(cast(PhaseName, label), round(delay_s, 2), _DESCRIPTION[label],
                                  (shift[0], shift[1], shift[2]), bend))  # fmt: skip
     return tuple(out)
 
 
 def _scan(d: Distribution, patient: Patient, warp: Breathing, phases: tuple[PhaseSettings, ...], strength: float,
-          rng: np.random.Generator) -> tuple[SimulationSettings, float]:  # fmt: skip
+          rng: np.random.Generator, cut_view: float) -> tuple[SimulationSettings, float]:  # fmt: skip
     """A grid that holds the whole liver in every phase, and the scanner."""
     step = float(d.pick("scanner", "spacing_mm", rng))
     pixel = d.draw("scanner", "pixel_mm", rng)
@@ -196,7 +216,7 @@ def _scan(d: Distribution, patient: Patient, warp: Breathing, phases: tuple[Phas
     build = patient.build
     wide = build.cavity_half_width_mm + build.muscle_mm + build.fat_mm + 14
     deep = build.cavity_half_depth_mm + build.muscle_mm + build.fat_mm + 32
-    shape = (int((high - low) / step) + 1, _quick(2 * deep / pixel), _quick(2 * wide / pixel))
+    shape = (int((high - low) / step) + 1, _quick(2 * deep / pixel), _quick(2 * wide * (1 - cut_view) / pixel))
     settings = SimulationSettings(
         phases=phases, lesions=(), shape=shape, spacing_mm=(step, pixel, pixel), output="nifti",
         centre_lps_mm=(0.0, 0.0, (low + high) / 2), scanner=scanner, strength=strength,

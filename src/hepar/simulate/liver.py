@@ -103,6 +103,10 @@ def _upper(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid, d
         rear = ((x + 6 * sx) * slope + y - behind) / np.float32(np.hypot(1, slope))
         out = common(out, rear + 0 * z, 14.0)
         out = common(out, np.asarray(x - reach - 0.25 * (z - 60) + 0 * y, np.float32), 20.0)
+        if habitus.keep_from_mm is not None:
+            out = common(out, np.asarray(np.float32(habitus.keep_from_mm) - x + 0 * y + 0 * z, np.float32), 6.0)
+        if habitus.keep_to_mm is not None:
+            out = common(out, np.asarray(x - np.float32(habitus.keep_to_mm) + 0 * y + 0 * z, np.float32), 6.0)
         out = out + nodules(grid)
         # The cleft of the round ligament, open to the front and below.
         cleft = common(np.abs(x - cleft_x - 0.1 * y) - np.float32(cleft_half), y + np.float32(30 * sy), 3.0)

@@ -106,8 +106,8 @@ class Sampler:
         self._rows: NDArray[np.intp] | None = None
         self._ways: tuple[_Way, _Way] | None = None
         if below is not None:
-            close = values < np.float32(below + grid.spacing_mm[0])
-            self._rows, self._columns = _ends(close.any(axis=2)), _ends(close.any(axis=1))
+            close: NDArray[np.bool_] = np.asarray(values < np.float32(below + grid.spacing_mm[0]))
+            self._rows, self._columns = _ends(np.asarray(close.any(axis=2))), _ends(np.asarray(close.any(axis=1)))
 
     def at(self, plane: Plane) -> tuple[Window, Field] | None:
         """As `plane.sample`."""
@@ -195,6 +195,16 @@ def _steps(place: Field, origin: float, step: float, wanted: slice) -> tuple[sli
     return window, low, (index[window] - low).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class NoiseShape:
+    """along: correlation of the noise of one slice with that of the slice before (0 to below 1). cut: per mm, where the
+    kernel ends (None: 0.62 sharp, 0.28 not). floor: per mm; the larger, the more noise there is at low frequencies."""
+
+    along: float = 0.0
+    cut: float | None = None
+    floor: float = 0.015
+
+
 class NoiseMaker:
     """Correlated noise and in-plane blur of a scan.
 
@@ -203,18 +213,18 @@ class NoiseMaker:
     """
 
     def __init__(self, geometry: Geometry, noise_hu: float, blur_mm: float, sharp: bool, rng: np.random.Generator,
-                 along: float = 0.0) -> None:  # fmt: skip
-        """along: correlation of the noise of one slice with that of the slice before."""
+                 shape: NoiseShape | None = None) -> None:  # fmt: skip
+        shape = shape or NoiseShape()
         from scipy import fft
 
         _, rows, columns = geometry.shape
         _, sy, sx = geometry.spacing_mm
-        self.rng, self.noise_hu, self.along = rng, noise_hu, np.float32(along)
+        self.rng, self.noise_hu, self.along = rng, noise_hu, np.float32(shape.along)
         self.before: Field | None = None
         self.blur = (blur_mm / sy, blur_mm / sx)
         frequency = np.hypot(fft.fftfreq(rows, sy)[:, None], fft.rfftfreq(columns, sx)[None, :])
-        cut = 0.62 if sharp else 0.28
-        weight = np.sqrt(frequency + 0.015) * np.exp(-0.5 * (frequency / cut) ** 2)
+        cut = (0.62 if sharp else 0.28) if shape.cut is None else shape.cut
+        weight = np.sqrt(frequency + shape.floor) * np.exp(-0.5 * (frequency / cut) ** 2)
         twice = np.full(weight.shape, 2.0)
         twice[:, 0] = 1.0
         if columns % 2 == 0:

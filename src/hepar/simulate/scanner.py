@@ -19,7 +19,7 @@ from hepar.record import Geometry
 from .breathing import Breathing
 from .contrast import lesion_hu, texture_hu, tissue_hu
 from .lesions import PlacedLesion
-from .planes import NoiseMaker, Plane, Sampler, Window, draw_table, field_of_view
+from .planes import NoiseMaker, NoiseShape, Plane, Sampler, Window, draw_table, field_of_view
 from .shapes import Field, Point
 from .still import Sampled, StillPatient
 
@@ -42,10 +42,19 @@ class Scanner:
 
 @dataclass(frozen=True)
 class Looks:
-    """How this patient's tissues differ from the contrast table in one phase: added HU and grain (sd, HU) by tissue."""
+    """How this patient's tissues differ from the contrast table in one phase: added HU and grain (sd, HU) by
+    tissue. hu: mean HU of a tissue, by name, time and strength (default: the contrast table)."""
 
     added_hu: Mapping[str, float] = field(default_factory=dict)
     grain_hu: Mapping[str, float] = field(default_factory=dict)
+    hu: Callable[[str, float, float], float] = tissue_hu
+
+
+class Artefact(Protocol):
+    """Something that the scanner makes of the patient, added before blur and noise."""
+
+    def add(self, plane: Plane, image: Field) -> None:
+        """Change the CT numbers of a plane."""
 
 
 class Inlay(Protocol):
@@ -96,13 +105,16 @@ def scan(
     strength: float = 1.0,
     looks: Looks | None = None,
     vessels: bool = False,
-    noise_along: float = 0.0,
+    noise_shape: NoiseShape | None = None,
+    unlabelled: Sequence[Inlay] = (),
+    artefact: Artefact | None = None,
+    motion_mm: float = 0.0,
     tick: Callable[[float], None] | None = None,
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
     """As `render`, with the parts already moved (`still.breathe`) and any kind of inlay, the k-th gets label 10 + k.
 
-    vessels: label the portal tree 2 and the hepatic veins 3. noise_along: correlation of the noise of one slice with
-    that of the slice before (0 to below 1).
+    vessels: label the portal tree 2 and the hepatic veins 3. unlabelled: painted before the inlays. motion_mm: some
+    slices are a mixture of two places that far apart.
     """
     soft = 0.8 * geometry.spacing_mm[2]
     parts = [_Painted(part, delay_s, strength, looks or Looks(), soft) for part in moved]
@@ -117,19 +129,24 @@ def scan(
     count = max(1, round(scanner.thickness_mm / max(1.25, 0.8 * geometry.spacing_mm[2])))
     offsets = ((np.arange(count) + 0.5) / count - 0.5) * scanner.thickness_mm
     seen = field_of_view(geometry)
-    noise = NoiseMaker(geometry, scanner.noise_hu, scanner.blur_mm, scanner.sharp, rng,
-                       noise_along)  # fmt: skip
+    noise = NoiseMaker(geometry, scanner.noise_hu, scanner.blur_mm, scanner.sharp, rng, noise_shape)
     build = still.patient.build
     back = build.centre_y_mm + build.cavity_half_depth_mm + 18 + 0.8 * build.fat_mm
     for k in range(geometry.shape[0]):
         mean: Field = np.zeros(geometry.shape[1:], np.float32)
         for offset in offsets:
             plane = Plane(geometry, k, normal * offset, still.cover)
-            mean += _paint(plane, parts, texture, inlays, soft)
+            mean += _paint(plane, parts, texture, [*unlabelled, *inlays], soft)
         mean /= np.float32(count)
+        if motion_mm and k % 9 < 4:  # four slices of every nine, as a breath or a heart beat comes and goes
+            shift = np.array([0.3, 1.0, 0.0]) * motion_mm
+            moved_too = _paint(Plane(geometry, k, shift, still.cover), parts, texture, [*unlabelled, *inlays], soft)
+            mean = np.float32(0.6) * mean + np.float32(0.4) * moved_too
         middle = Plane(geometry, k, 0 * normal, still.cover)
         if scanner.table:
             draw_table(mean, middle.x, middle.y, back)
+        if artefact is not None:
+            artefact.add(middle, mean)
         _label(middle, named, inlays, labels[k])
         mean = noise.add(mean)
         image[k] = np.clip(np.rint(mean), -1024, 3071)
@@ -147,7 +164,7 @@ class _Painted:
         self.layers = [
             (
                 np.float32(offset),
-                np.float32(tissue_hu(tissue, delay_s, strength) + looks.added_hu.get(tissue, 0.0)),
+                np.float32(looks.hu(tissue, delay_s, strength) + looks.added_hu.get(tissue, 0.0)),
                 np.float32(looks.grain_hu.get(tissue, texture_hu(tissue, delay_s))),
             )
             for offset, tissue in part.structure.layers
