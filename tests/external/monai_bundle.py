@@ -19,8 +19,8 @@ class Band(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.middle = torch.nn.Parameter(torch.tensor([0.55, 0.30]))
-        self.width = torch.nn.Parameter(torch.tensor([0.12, 0.10]))
+        self.middle = torch.nn.Parameter(torch.tensor([0.55, 0.85]))
+        self.width = torch.nn.Parameter(torch.tensor([0.15, 0.15]))
 
     def forward(self, image):
         near = torch.nn.functional.avg_pool3d(image, 3, stride=1, padding=1, count_include_pad=False)

@@ -37,7 +37,7 @@ def test_bundle_outlines_a_phantom(monai_python: Path, tmp_path: Path) -> None:
     lesion = (((place - (-40, -10, 0)) / 20) ** 2).sum(-1) < 1
     hu = np.full(geometry.shape, -100, np.int16)
     hu[liver] = 110
-    hu[lesion] = 60
+    hu[lesion] = 170
     engine = External(load(file), SegmentSettings(threads=2), lambda licence: True)
     labels = engine._native(Volume(hu, geometry, "CT"), lambda done: None)
     found = np.isin(labels, (Organ.LIVER, Organ.LESION))
