@@ -99,7 +99,7 @@ def main() -> None:
             labels, clock, processor = measured(lambda engine=engine: engine._native(volume, lambda share: None))
             livers.append(labels > 0)
             rows.append((f"{engine.name} ({engine.version})", clock, processor))
-    print(f"{about['parameters']} parameters, window {about['patch']} at {about['spacing']} mm, scan {volume.array.shape}")
+    print(f"{about['parameters']} parameters, window {about['patch']} at {about['spacing']} mm,", volume.array.shape)
     for row in rows:
         print("{:<40} {:7.1f} s {:7.1f} processor seconds".format(*row))
     both = 2 * (livers[0] & livers[1]).sum() / (livers[0].sum() + livers[1].sum())
