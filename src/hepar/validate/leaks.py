@@ -40,7 +40,7 @@ def refuse_shared(names: ArrayLike, splits: ArrayLike, what: str) -> None:
 
 SAME = 0.7
 """Likeness from which two images are taken as the same scan. Measured: the same scan rescaled, windowed, mirrored,
-cropped and noisy at once 0.79 to 0.97, different patients' scans 0.04 to 0.24; virtual patients of the simulator, who
+cropped and noisy at once 0.79 to 0.97, different patients' scans up to 0.17; virtual patients of the simulator, who
 share a torso, up to 0.8."""
 
 

@@ -77,12 +77,12 @@ def _section(name: str, made: Mapping[str, Any]) -> Section:
         blocks.append(Figures("", tuple(charts), columns=2))
     alike = len({one["n"] for one in own}) == 1
     note = f"{own[0]['n']} cases behind each number." if alike else ""
-    if len(groups) == 1:
+    if min(len(groups), len(names)) == 1:
         columns: tuple[Column, ...] = (
-            Column("", share=2.2), Column("value", right=True), Column("95 % interval", right=True),
-            Column("cases", share=0.6, right=True), Column("how to read it", share=3.0),
+            Column("", share=2.2), Column("value" if len(groups) == 1 else names[0], right=True),
+            Column("95 % interval", right=True), Column("cases", share=0.6, right=True), Column("how to read it", share=3.0),
         )  # fmt: skip
-        blocks.append(Table(columns, tuple(_line(found[groups[0], one]) for one in names)))
+        blocks.append(Table(columns, tuple(_line(one, len(groups) == 1) for one in found.values())))
     # the longer side goes down the page
     elif len(groups) > len(names) or len(groups) > 4:
         for start in range(0, len(names), 5):
@@ -104,11 +104,12 @@ def _unit(own: Sequence[Mapping[str, Any]], name: str) -> str:
     return str(next(one["unit"] for one in own if one["name"] == name))
 
 
-def _line(one: Mapping[str, Any]) -> tuple[Cell, ...]:
-    """A measure of its own in a row: name, value, interval, cases, what it means."""
+def _line(one: Mapping[str, Any], by_name: bool) -> tuple[Cell, ...]:
+    """A measure of its own in a row: its name or its group, value, interval, cases, what it means."""
     value = Cell("cannot tell", missing=True) if one["estimate"] is None else Cell(_value(one))
     span = "" if one["low"] is None else f"{number(one['low'])} to {number(one['high'])}"
-    return Cell(one["name"]), value, Cell(span), Cell(str(one["n"])), Cell(one["missing"] or one["unit"])
+    meant = one["missing"] or one["unit"]
+    return Cell(one["name" if by_name else "group"]), value, Cell(span), Cell(str(one["n"])), Cell(meant)
 
 
 def _value(one: Mapping[str, Any]) -> str:
