@@ -80,7 +80,8 @@ def _section(name: str, made: Mapping[str, Any]) -> Section:
     if min(len(groups), len(names)) == 1:
         columns: tuple[Column, ...] = (
             Column("", share=2.2), Column("value" if len(groups) == 1 else names[0], right=True),
-            Column("95 % interval", right=True), Column("cases", share=0.6, right=True), Column("how to read it", share=3.0),
+            Column("95 % interval", right=True), Column("cases", share=0.6, right=True),
+            Column("how to read it", share=3.0),
         )  # fmt: skip
         blocks.append(Table(columns, tuple(_line(one, len(groups) == 1) for one in found.values())))
     # the longer side goes down the page
