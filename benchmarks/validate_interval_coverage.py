@@ -4,8 +4,8 @@ validate_auc_coverage.py).
     python benchmarks/validate_interval_coverage.py [REPLICATES] [PART ...]      default 1000, all parts
 
 Each part draws samples from a model whose true value is known (in closed form, or from millions of draws) and counts
-the 95 % intervals that hold it; seeds are fixed. Parts with a bootstrap run a quarter of the replicates, counts four
-times as many. One Markdown row per interval: coverage, its Monte-Carlo error, and how many samples gave no interval
+the 95 % intervals that hold it; seeds are fixed. Calibration curves run a quarter of the replicates, counts four times
+as many. One Markdown row per interval: coverage, its Monte-Carlo error, and how many samples gave no interval
 (they are not counted).
 """
 
@@ -196,6 +196,8 @@ def raters(r: np.random.Generator, n: int) -> Rows:
         true = kappa_of_table(joint * 1e9, weights=weights).kappa.estimate
         assert true is not None
         rows[f"Cohen's kappa, weights {weights}"] = (true, kappa_of_table(counts, weights=weights).kappa)
+        on_z = kappa_of_table(counts, weights=weights, method="fisher-z").kappa
+        rows[f"Cohen's kappa, weights {weights}, Fisher's z"] = (true, on_z)
     for rare, share in (("", 0.5), (" of a rare class", 0.1)):
         ratings = (r.random(n)[:, None] < share) ^ (r.random((n, 3)) < 0.1)
         p = share * 0.9 + (1 - share) * 0.1
@@ -322,13 +324,13 @@ PARTS: dict[str, tuple[Callable[..., Rows], list[dict[str, float]], float]] = {
     "patients": (patients, [{"k": 15}, {"k": 40}, {"k": 150}], 1),
     "classes": (classes, [{"n": 60}, {"n": 200}], 1),
     "risk": (risk, [{"n": 100}, {"n": 500}], 1),
-    "curve": (curve, [{"n": 200}, {"n": 500}], 0.25),
+    "curve": (curve, [{"n": 200}], 0.25),
     "reclassified": (reclassified, [{"n": 100}, {"n": 500}], 1),
     "raters": (raters, [{"n": 30}, {"n": 100}], 1),
     "measured": (measured, [{"n": 15}, {"n": 50}], 1),
     "followed": (followed, [{"n": 80}, {"n": 250}], 1),
     "readers": (readers, [{"n": 60}, {"n": 120}], 1),
-    "lesions": (lesions, [{"k": 30}, {"k": 100}], 0.25),
+    "lesions": (lesions, [{"k": 30}, {"k": 100}], 1),
 }
 """Name -> the part, its settings, and how many times the asked replicates it runs."""
 

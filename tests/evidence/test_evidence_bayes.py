@@ -5,7 +5,7 @@ import pytest
 
 from evidence.evidence_reference import fitted, shared_json, table_of
 from hepar.errors import WrongCall
-from hepar.evidence.likelihood import evaluate, log_likelihood
+from hepar.evidence.likelihood import evaluate, log_likelihoods
 from hepar.evidence.posterior import Priors, bayes
 
 NAMES = {
@@ -14,19 +14,19 @@ NAMES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["telomerase", "auditc", "kertai"])
+@pytest.mark.parametrize("name", ["audit_k4", "kertai", "auditc"])
 def test_posterior_meets_jags(name):
-    """Means and medians within a tenth of a posterior standard deviation, where JAGS' own error is 0.01 to 0.02."""
-    stored, found = shared_json("bayes_expected.json")[name], bayes(table_of(name))
+    """Means and medians within a tenth of a posterior sd, limits within a quarter; JAGS' own error is 0.01 to 0.02."""
+    stored, found = shared_json("bayes_expected.json")[name], bayes(table_of(name), draws=8000)
     assert found.effective > 600
     for own, theirs in NAMES.items():
         jags, mine = stored[theirs], found.quantities[own]
-        assert abs(mine.mean - jags["mean"]) < 0.12 * jags["sd"], own
+        assert abs(mine.mean - jags["mean"]) < 0.1 * jags["sd"], own
         assert abs(mine.interval.estimate - jags["q"][1]) < 0.1 * jags["sd"], own
         if own != "dor":
             # the ratio's upper tail is too heavy for its ends to be compared closely
-            assert abs(mine.interval.low - jags["q"][0]) < 0.4 * jags["sd"], own
-            assert abs(mine.interval.high - jags["q"][2]) < 0.4 * jags["sd"], own
+            assert abs(mine.interval.low - jags["q"][0]) < 0.25 * jags["sd"], own
+            assert abs(mine.interval.high - jags["q"][2]) < 0.25 * jags["sd"], own
 
 
 def test_the_same_seed_gives_the_same_posterior_and_a_tight_prior_wins():
@@ -39,7 +39,9 @@ def test_the_same_seed_gives_the_same_posterior_and_a_tight_prior_wins():
 
 def test_the_fast_likelihood_is_the_full_one():
     problem, theta = fitted("sim_k20").problem, np.array([1.2, 0.9, 0.5, -0.4, 0.6])
-    assert log_likelihood(problem, theta, 9) == pytest.approx(evaluate(problem, theta, 9).loglik, abs=1e-9)
+    other = theta + np.array([0.1, -0.2, 0.3, 0.2, -0.1])
+    both = [evaluate(problem, point, 9).loglik for point in (theta, other)]
+    assert log_likelihoods(problem, np.array([theta, other]), 9) == pytest.approx(both, abs=1e-9)
 
 
 def test_empty_priors_and_few_draws_are_wrong_calls():

@@ -13,6 +13,8 @@ from hepar.cli.evidence import app
 from hepar.errors import Fault, HeparError, Refused, WrongCall
 from hepar.evidence import compare, pool, write_comparison, write_results
 from hepar.evidence.document import check, comparison_document, results_document
+from hepar.evidence.figures import paired_forest, save
+from hepar.evidence.report import pool_report, studies_csv
 from hepar.evidence.table import Table
 
 
@@ -122,11 +124,10 @@ def test_the_folder_is_whole_self_contained_and_the_same_twice(k10, tmp_path):
 
 def test_names_from_the_table_are_escaped_and_no_formula(tmp_path):
     table = table_of("sim_k5")
-    wild = Table(("<b>x</b>", "=1+1", "$a$ & b", "s4", "s5"), *counts_of(table))
-    write_results(pool(wild), tmp_path)
-    page = (tmp_path / "report.html").read_text()
-    assert "<b>x</b>" not in page
-    assert "\n'=1+1," in (tmp_path / "studies.csv").read_text()
+    wild = pool(Table(("<b>x</b>", "=1+1", "$a$ & b", "s4", "s5"), *counts_of(table)))
+    drawing = paired_forest(wild)
+    assert "<b>x</b>" not in pool_report(wild, {"forest": (drawing, save(drawing, tmp_path))})
+    assert "\n'=1+1," in studies_csv(wild)
 
 
 def test_comparison_documents_keep_to_their_schema(tmp_path):
@@ -152,8 +153,8 @@ def test_the_command_line_pools_and_compares(tmp_path):
     compared = run.invoke(app, ["compare", table, "--by", "external"])
     assert compared.exit_code == 0
     assert "chi2" in compared.output
-    again = run.invoke(app, ["pool", table, "-o", str(tmp_path / "out"), "--quiet", "--overwrite"])
-    assert again.exit_code == 0, again.output
+    again = run.invoke(app, ["pool", table, "-o", str(tmp_path / "out"), "--quiet"])
+    assert isinstance(again.exception, WrongCall)
 
 
 def test_errors_leave_nothing_behind(tmp_path):

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from evidence.evidence_reference import SHARED, need_shared, shared_json
 from hepar.cli.evidence import app
 from hepar.evidence.document import check
-from hepar.evidence.paper import paper
 from hepar.evidence.paper_contrasts import contrasts, dependence
 from hepar.evidence.paper_deliver import paper_document
+from hepar.evidence.paper_review import paper
 from hepar.evidence.paper_table1 import check_table1, doubts_of, read_table1, sets_of
 from hepar.evidence.paper_table2 import read_table2, rounded, symmetric_auc, tally, wilson
 from hepar.evidence.reconstruct import read_reported, solve

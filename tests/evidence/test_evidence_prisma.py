@@ -61,6 +61,7 @@ def test_all_contradictions_are_named_at_once():
         ("screened,many\n", "screened is 'many'"), ("screened,-3\n", "screened is '-3'"), ("screened,5.5\n", "whole"),
         ("screened,5\nscreened,6\n", "twice"), ('{"screened": true}', "whole number"),
         ('{"screened": {"a": 5}}', "given in parts"), ("screened,5\nsought\n", "has 1 fields"),
+        ("box,reason,n\nscreened,,5\nsought\n", "row 3 of the flow has 1 fields"),
         ('{"screened": 5, "records_screened": 5}', "twice"),
     ],
 )  # fmt: skip

@@ -193,7 +193,7 @@ FULL = [
     ("12d", ANSWERED, "Computed for each value of hospital, and pooled over them with random effects (REML, "
                       "Hartung-Knapp): AUC. The range expected at a new one is given, and AUC without each in turn."),
     ("12f", ANSWERED, "Recalibrated on dev, judged on the others: after logistic."),
-    ("14", PARTLY, "Every measure was judged by sex, age; groups too small to judge are named as such. By sex: largest "
+    ("14", PARTLY, "Judged by sex, age: AUC. Groups too small to judge are named as such. By sex: largest "
                    "gaps, AUC: M less F 0.100 (-0.050 to 0.250)."),
     ("15", PARTLY, "The score was read as a risk from 0 to 1. Positive from 0.500, chosen by Youden's index on the "
                    "split dev."),
@@ -258,6 +258,14 @@ def test_intervals_are_told_with_how_they_were_made(plain):
         "95 % wilson: prevalence, sensitivity, specificity, positive predictive value.\n"
         "95 % logit-delong: AUC.\n95 % wald: calibration slope."
     ))  # fmt: skip
+
+
+def test_parts_that_were_checked_for_shared_studies_and_images():
+    assert answer(made_of(*scores_document(split="part")), "CLAIM", "20") == (PERSON, "")
+    made = made_of(*scores_document(split="part", study="uid", image="path"))
+    assert answer(made, "CLAIM", "20") == (
+        ANSWERED, "By study and image: checked that no study or image stands in two values of part."
+    )  # fmt: skip
 
 
 def test_inside_and_outside_are_told_only_where_the_run_knows(plain):
@@ -423,6 +431,7 @@ def test_survival_is_told_in_events_and_times():
     run.add(section, "", "C-index (Harrell)", share(0.75, 0.65, 0.85, "jackknife"), 80)
     run.add(section, "", "median follow-up", share(24.5, 20, 30, "Brookmeyer"), 80)
     run.add("By a given time", "by 12", "AUC", share(0.8, 0.7, 0.9, "bootstrap"), 80)
+    run.add("By a given time", "by 12", "free of the event", share(0.5, 0.4, 0.6, "greenwood"), 80)
     run.add("Curves by risk group", "high", "events", 20.0, 40)
     run.add("Hazard ratios", "score", "hazard ratio", share(2.5, 1.5, 4, "wald"), 80)
     run.add("Hazard ratios", "score", "p of no effect", 0.001, 80)
@@ -455,9 +464,11 @@ def test_several_classes_are_told_with_their_counts():
     for name, n in (("HCC", 20), ("ICC", 12), ("other", 18)):
         run.add("Each class against the rest", name, "cases", float(n), 50)
         run.add("Each class against the rest", name, "AUC", share(0.875, 0.75, 0.9375, "logit-delong"), 50)
+    run.add("Each class against the rest", "HCC", "sensitivity", share(0.75, 0.5, 0.875), 20)
     made = made_of(run, {"by": [], "multiclass": ["HCC=p1", "ICC=p2", "other=p3"]})
     assert answer(made, "TRIPOD+AI", "10") == (PARTLY, "50 cases (HCC 20, ICC 12, other 18) were judged.")
     assert answer(made, "TRIPOD+AI", "23a") == (PARTLY, (
         "AUC of all classes (Hand and Till) 0.900 (0.800 to 0.950); HCC: AUC 0.875 (0.750 to 0.938); ICC: AUC 0.875 "
-        "(0.750 to 0.938); other: AUC 0.875 (0.750 to 0.938)."
+        "(0.750 to 0.938); other: AUC 0.875 (0.750 to 0.938); HCC: sensitivity 0.750 (0.500 to 0.875)."
     ))  # fmt: skip
+    assert answer(made, "CLAIM", "38") == (ANSWERED, "HCC: sensitivity 0.750 (0.500 to 0.875).")

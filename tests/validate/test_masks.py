@@ -7,7 +7,14 @@ from hepar.errors import WrongCall
 from hepar.record import Estimate
 from hepar.validate.bootstrap import mean, of_sums, ratio
 from hepar.validate.case import measure_case, measure_masks
-from hepar.validate.detection import CaseLesions, case_lesions, lesion_wise, long_axes_mm, patient_wise
+from hepar.validate.detection import (
+    CaseLesions,
+    case_lesions,
+    lesion_wise,
+    long_axes_mm,
+    patient_wise,
+    patients_by_size,
+)
 from hepar.validate.matching import match_lesions
 from hepar.validate.overlap import counts, pooled
 from hepar.validate.surfaces import piece_areas
@@ -76,7 +83,8 @@ def test_long_axis_of_a_box_is_its_diagonal():
 
 def lesion_case(patient, ref, pred):
     """ref, pred: (millimetres, found or true) each."""
-    return CaseLesions(patient, *(np.array(v, float) for pairs in (ref, pred) for v in zip(*pairs, strict=True)))
+    columns = (np.array(pairs, float).reshape(-1, 2).T for pairs in (ref, pred))
+    return CaseLesions(patient, *(line for both in columns for line in both))
 
 
 def test_lesion_wise_table_by_size_by_hand():
@@ -148,3 +156,28 @@ def test_detection_of_one_case_from_its_match():
     found = case_lesions(match_lesions(pred, ref), (1, 1, 1), patient="a")
     assert found.ref_found.tolist() == found.pred_true.tolist() == [1.0]
     assert found.pred_mm.tolist() == [5.0]
+
+
+def test_where_all_or_none_are_found_each_patient_counts_once():
+    """Three patients with 12 lesions, all found: Wilson's interval of 3 of 3, not of 12; none false in 4 cases: at most
+    3.69 / 4 a case (Poisson, 97.5 %)."""
+    cases = [lesion_case(name, [(30, 1)] * 4, [(30, 1)] * 4) for name in "abc"]
+    cases.append(lesion_case("d", [], []))
+    every = lesion_wise(cases, draws=50)[0]
+    assert (every.recall.estimate, every.recall.high) == (1.0, 1.0)
+    # 3 / (3 + 1.959964 squared)
+    assert every.recall.low == pytest.approx(3 / (3 + 1.959964**2), abs=1e-6)
+    assert every.precision.low == every.recall.low
+    assert every.false_per_case.high == pytest.approx(3.688879 / 4, abs=1e-6)
+    assert lesion_wise(cases, draws=50)[1].recall.missing == "no lesion of this size"
+
+
+def test_patients_are_sorted_by_their_largest_lesion():
+    """a: 8 and 25 mm, only the small one found; b: 12 mm missed, a false one elsewhere; c: 9 mm missed, nothing."""
+    cases = [lesion_case("a", [(8, 1), (25, 0)], [(8, 1)]), lesion_case("b", [(12, 0)], [(7, 0)]),
+             lesion_case("c", [(9, 0)], []), lesion_case("d", [], [])]  # fmt: skip
+    every, small, middle, large = patients_by_size(cases)
+    assert [one.patients for one in (every, small, middle, large)] == [3, 1, 1, 1]
+    assert [one.suspected.estimate for one in (small, middle, large)] == [0.0, 1.0, 1.0]
+    assert [one.found.estimate for one in (small, middle, large)] == [0.0, 0.0, 1.0]
+    assert every.found.estimate == pytest.approx(1 / 3)

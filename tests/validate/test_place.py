@@ -255,6 +255,10 @@ def test_half_a_wish_is_refused(patients, tmp_path):
         scores(patients, tmp_path / "out", target="mvi", quiet=True)
     with pytest.raises(WrongCall, match="--validation temporal; needed: internal"):
         scores(patients, tmp_path / "out", validation="temporal", quiet=True)
+    with pytest.raises(WrongCall, match="--validation temporal; needed: internal"):
+        scores(patients, tmp_path / "out", validation="temporal", time="case", event="truth", quiet=True)
+    with pytest.raises(WrongCall, match="--place does not go with --time"):
+        scores(patients, tmp_path / "out", validation="external", place="ct", time="case", event="truth", quiet=True)
     assert not (tmp_path / "out").exists()
 
 

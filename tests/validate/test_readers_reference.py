@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 from validate_reference import close, ends, expected, full, pick, table
 
 from hepar.record import Estimate
@@ -34,6 +35,15 @@ def test_kappa_interval_is_that_of_psych(name, weights):
     for row, by in zip(want["psych_confid" if name == "t2x2" else "psych"], ("none", weights), strict=True):
         found = kappa_of_table(want["rows"], weights=by, method="psych").kappa
         close([found.low, found.estimate, found.high], row)
+
+
+def test_kappa_interval_on_the_z_scale():
+    """vcd's error of the quadratic kappa, 0.07872 of 100 cases; Student's t of 99 is 1.98422."""
+    want = expected("kappa")["t3x3"]
+    value, error = want["vcd_quadratic"]["weighted"], want["vcd_quadratic"]["weighted_ase"]
+    half = 1.9842169515086827 * error / (1 - value**2)
+    found = kappa_of_table(want["rows"], weights="quadratic", method="fisher-z").kappa
+    close(ends(found), np.tanh(np.arctanh(value) + half * np.array([-1, 1])))
 
 
 def test_kappa_without_variance_has_no_interval():
@@ -86,12 +96,22 @@ def test_krippendorff_alpha(scale):
     close(1 - (1 - value) * (119 / 120) / (59 / 60), want)
 
 
+def test_krippendorff_alpha_with_missing_ratings():
+    """Krippendorff, Computing Krippendorff's Alpha-Reliability (2011): four observers, twelve units, gaps."""
+    rows = ("123321412...", "1233224125.3", ".3332342251.", "12332441251.")
+    data = np.array([[np.nan if c == "." else float(c) for c in row] for row in rows]).T
+    for scale, published in (("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)):
+        assert krippendorff_alpha(data, scale=scale) == pytest.approx(published, abs=5e-4)
+
+
 @pytest.mark.parametrize(("row", "form"), list(enumerate(("1,1", "2,1", "3,1", "1,k", "2,k", "3,k"))))
 def test_icc_is_that_of_psych(row, form):
     """psych::ICC(shrout_fleiss, lmer = FALSE)."""
     want = expected("icc")["psych_table"][row]
     data = np.column_stack(list(table("shrout_fleiss.csv").values()))
     found = icc(data, form=form)
+    published = expected("icc")["published_shrout_fleiss_1979"]["ICC" + form.replace(",", "_")]
+    assert round(found.icc.estimate, 2) == published
     close([*full(found.icc), found.f, found.df1, found.df2, found.p],
           pick(want, "ICC", "lower.bound", "upper.bound", "F", "df1", "df2", "p"))  # fmt: skip
 
@@ -139,6 +159,15 @@ def test_obuchowski_rockette_is_that_of_rjafroc():
           [want["FRRC"][0]["Chisq"], *pick(row, "PrGTz", "Estimate", "CILower", "CIUpper")])  # fmt: skip
     close([three.statistic, three.df2, three.p],
           [want["RRFC"][0]["F"], want["RRFC"][1]["DF"], want["RRFC"][0]["p"]])  # fmt: skip
+    for case, row, stat, spread in ((one, want["RRRC_diff"][0], "t", student(one.df2).ppf(0.975)),
+                                    (two, want["FRRC_diff"][0], "z", student(1e12).ppf(0.975))):  # fmt: skip
+        gap, error = case.difference, (case.difference.high - case.difference.low) / 2 / spread
+        close([error, gap.estimate / error], pick(row, "StdErr", stat))
+    errors = [found.ms_modality / case.statistic for case in (one, two, three)]
+    for error, block in zip(errors, ("RRRC_F", "FRRC", "RRFC"), strict=True):
+        close([found.ms_modality, error], [row["MS"] for row in want[block]])
+    rhos = [row["Rhos"] for row in want["VarCom"]][2:5]
+    close([found.cov1 / found.var, found.cov2 / found.var, found.cov3 / found.var], rhos)
     parts = {row["_row"]: row["Estimates"] for row in want["VarCom"]}
     close([found.var_reader, found.var_modality_reader, found.cov1, found.cov2, found.cov3, found.var],
           pick(parts, "VarR", "VarTR", "Cov1", "Cov2", "Cov3", "Var"))  # fmt: skip
@@ -153,7 +182,10 @@ def test_the_analysis_of_pseudovalues_says_the_same():
         close([case.statistic, case.df1, case.p], pick(table, "FStat", "DF", "p"))
         close([case.df2, case.p, *full(case.difference)], pick(row, "DF", "PrGTt", "Estimate", "CILower", "CIUpper"))
         assert (case.difference.estimate < 0) == (row["t"] < 0)
-        close(np.sqrt(case.statistic), abs(row["t"]))
+        error = (case.difference.high - case.difference.low) / 2 / student(case.df2).ppf(0.975)
+        close([error, case.difference.estimate / error], pick(row, "StdErr", "t"))
+        square = want["RRRC_F" if block == "RRRC" else block]
+        close([114 * found.ms_modality, 114 * found.ms_modality / case.statistic], [row["MS"] for row in square])
     three = found.random_readers_fixed_cases
     close([three.statistic, three.df2, three.p],
           [want["RRFC"][0]["FStat"], want["RRFC"][1]["DF"], want["RRFC"][0]["p"]])  # fmt: skip

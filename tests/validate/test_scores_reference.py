@@ -43,6 +43,8 @@ def test_paired_comparison_is_that_of_proc(asah, other):
     close([found.statistic, found.p, found.covariance], pick(block, "z", "p", "cov"))
     close([found.first.estimate, found.second.estimate, *ends(found.difference)], [*block["auc"], *block["diff_ci"]])
     close(found.variances[0], want["s100b"]["var"])
+    if other in want:
+        close(found.variances[1], want[other]["var"])
 
 
 def test_unpaired_comparison_is_that_of_proc(asah):
@@ -95,7 +97,9 @@ def test_every_measure_of_a_two_by_two_table():
 
 
 def test_newcombe_difference():
-    close(full(difference(56, 70, 48, 80)), expected("newcombe_difference")["diff_lo_hi"])
+    want, found = expected("newcombe_difference"), full(difference(56, 70, 48, 80))
+    close(found, want["diff_lo_hi"])
+    assert [round(v, 4) for v in found] == want["published_newcombe1998_case_a"]
 
 
 def test_mcnemar_in_its_four_forms():
@@ -202,8 +206,14 @@ def test_decision_curve_is_that_of_dcurves(model):
     rows = [row for row in want["rows"] if row["variable"] == model]
     close([found.model, found.tp_rate, found.fp_rate],
           [[row[key] for row in rows] for key in ("net_benefit", "tp_rate", "fp_rate")])  # fmt: skip
-    for name, key in (("treat_all", "all"), ("treat_none", "none")):
-        close(getattr(found, name), [row["net_benefit"] for row in want["rows"] if row["variable"] == key])
+    for name, key, act in (("treat_all", "all", 1.0), ("treat_none", "none", 0.0)):
+        rows = [row for row in want["rows"] if row["variable"] == key]
+        close(getattr(found, name), [row["net_benefit"] for row in rows])
+        every = net_benefit(data["cancer"] == "TRUE", np.full(data["cancer"].size, act), want["thresholds"])
+        close([every.tp_rate, every.fp_rate], [[row[rate] for row in rows] for rate in ("tp_rate", "fp_rate")])
+        close(every.model, getattr(found, name))
+        share = [row["pos_rate"] for row in want["rows"]]
+        close(np.full(len(share), (data["cancer"] == "TRUE").mean()), share)
     if model == "cancerpredmarker":
         close(found.interventions_avoided,
               [row["net_intervention_avoided"] for row in want["net_intervention_avoided"]])  # fmt: skip
@@ -218,6 +228,7 @@ def test_decision_curve_at_another_prevalence():
         risk = data[model] if model in data else np.ones(data["cancer"].size)
         found = net_benefit(data["cancer"] == "TRUE", risk, cuts, prevalence=0.15)
         close(found.model if model in data else found.treat_all, [row["net_benefit"] for row in rows])
+        close([found.tp_rate, found.fp_rate], [[row[rate] for row in rows] for rate in ("tp_rate", "fp_rate")])
 
 
 def test_decision_curve_of_survival():
@@ -229,7 +240,12 @@ def test_decision_curve_of_survival():
     found = net_benefit_survival(data["ttcancer"], event, data["cancerpredmarker"], cuts, at=want["time"])
     close([found.model, found.tp_rate, found.fp_rate],
           [[row[key] for row in rows] for key in ("net_benefit", "tp_rate", "fp_rate")])  # fmt: skip
-    close(found.treat_all, [row["net_benefit"] for row in want["rows"] if row["variable"] == "all"])
+    rows = [row for row in want["rows"] if row["variable"] == "all"]
+    every = net_benefit_survival(data["ttcancer"], event, np.ones(event.size), cuts, at=want["time"])
+    close(found.treat_all, [row["net_benefit"] for row in rows])
+    close([every.model, every.tp_rate, every.fp_rate],
+          [[row[key] for row in rows] for key in ("net_benefit", "tp_rate", "fp_rate")])  # fmt: skip
+    close(every.tp_rate, [row["pos_rate"] for row in rows])
 
 
 def test_continuous_nri_and_idi_are_those_of_hmisc():
@@ -242,6 +258,8 @@ def test_continuous_nri_and_idi_are_those_of_hmisc():
     for part, key in ((net.nri_events, "ev"), (net.nri_nonevents, "ne")):
         close([part.estimate, error(part), part.estimate / error(part)],
               pick(block, f"nri.{key}", f"se.nri.{key}", f"z.nri.{key}"))  # fmt: skip
+        up = (1 + (part.estimate if key == "ev" else -part.estimate)) / 2  # no risk stays the same
+        close([up, 1 - up], pick(block, f"pup.{key}", f"pdown.{key}"))
     close([gain.events, gain.nonevents, gain.idi.estimate, error(gain.idi), gain.z, gain.p],
           [*pick(block, "improveSens", "improveSpec", "idi", "se.idi", "z.idi"), want["idi_p"]])  # fmt: skip
     assert "adds nothing" in net.warning

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 from validate_reference import close, error, expected, full, pick, table
 
 from hepar.validate.cox import cox, proportional_hazards
 from hepar.validate.survival import at_time, concordance, kaplan_meier, log_rank
 
+Z95 = 1.959963984540054
 NAMES = ("age", "sex", "ph.ecog")
 
 
@@ -33,6 +35,8 @@ def test_cox_hazard_ratios_and_tests(lung):
     close([*found.z, *found.p, *found.loglik], [*block["z"], *block["p"], *block["loglik"]])
     close([found.likelihood_ratio, found.score], [block["LRT"][0], block["score"][0]])
     assert found.wald == pytest.approx(block["wald"][0], abs=0.005)  # R rounds it to two decimals
+    tests = (found.likelihood_ratio, found.wald, found.score)
+    close(chi2.sf(tests, 3), [block["LRT"][2], block["wald"][2], block["score"][2]])
 
 
 def test_concordance_after_harrell_and_uno(lung):
@@ -55,7 +59,10 @@ def test_kaplan_meier_by_sex(lung):
     for i, sex in enumerate((1, 2)):
         who = terms[:, 1] == sex
         curve = kaplan_meier(time[who], event[who])
-        close(full(curve.estimate_at(365)), [want["km_at_365"][key][i] for key in ("surv", "lo", "hi")])
+        at = curve.estimate_at(365)
+        close(full(at), [want["km_at_365"][key][i] for key in ("surv", "lo", "hi")])
+        close(at.estimate * np.log(at.high / at.estimate) / Z95, want["km_at_365"]["se"][i])
+        close([curve.at_risk[0], curve.events.sum()], pick(want["km_median"][i], "records", "events"))
         close(full(curve.median()), pick(want["km_median"][i], "median", "0.95LCL", "0.95UCL"))
         mean = curve.restricted_mean(500)
         close([mean.estimate, error(mean)], [want["rmst_500"][key][i] for key in ("rmean", "se")])

@@ -89,13 +89,22 @@ def simulate(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the study; must not exist yet.")],
     seed: Annotated[int, typer.Option(help="Which virtual patient; the same seed gives the same files.")] = 1,
     size: Annotated[str, typer.Option(help="full (512 x 512) or small (quick to make and to analyse).")] = "full",
+    distribution: Annotated[
+        str | None,
+        typer.Option(help="Draw the patient from a stated distribution: a built-in name or a TOML file; see the docs."),
+    ] = None,
+    cases: Annotated[int, typer.Option(help="With --distribution: how many patients, from number --seed on.")] = 1,
+    file_format: Annotated[str, typer.Option("--format", help="dicom or nifti.")] = "dicom",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make a virtual four-phase liver study as DICOM, with its truth."""
+    """Make a virtual four-phase liver study, with its truth."""
     from hepar.cli.simulate import simulate_command
 
-    simulate_command(output, seed=seed, size=size, quiet=quiet, overwrite=overwrite)
+    simulate_command(
+        output, seed=seed, size=size, quiet=quiet, overwrite=overwrite, distribution=distribution, cases=cases,
+        file_format=file_format,
+    )  # fmt: skip
 
 
 @app.command()

@@ -180,6 +180,8 @@ def tables_command(
             count = len(one.tables)
             said = one.why or ("1 table fits" if count == 1 else f"{count} tables fit; all stand in {every.name}")
             print("; ".join([f"{one.study}: {said}", *one.notices]))
+            for proposal in one.proposals[:3]:
+                print(f"  proposal, not applied: {proposal.words}")
 
 
 app.command("quality")(quality_command)

@@ -20,8 +20,8 @@ def paper_command(
 ) -> None:
     """The MVI review of 2026 computed again from its own tables: what comes out, and which errors it has."""
     from hepar.evidence.deliver import OWN_FILES
-    from hepar.evidence.paper import paper
     from hepar.evidence.paper_deliver import write_paper
+    from hepar.evidence.paper_review import paper
     from hepar.report import check_target, delivered
 
     check_target(output, source=None, overwrite=overwrite, own_files=OWN_FILES)

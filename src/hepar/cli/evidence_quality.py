@@ -34,8 +34,8 @@ def quality_command(
     """Risk of bias (QUADAS-2, QUADAS-AI), agreement of two reviewers and PRISMA flow, counted and drawn."""
     from hepar.evidence.deliver import OWN_FILES
     from hepar.evidence.prisma import read_flow
-    from hepar.evidence.quality import quality
     from hepar.evidence.quality_deliver import write_quality
+    from hepar.evidence.quality_summary import quality
     from hepar.evidence.quality_table import read_quality
     from hepar.report import check_target, delivered
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hepar.cli.validate_deliver import Output, Overwrite, Quiet, deliver, read_table
 from hepar.cli.validate_masks import masks
+from hepar.errors import WrongCall
+
+if TYPE_CHECKING:
+    from hepar.validate.results import Results
 
 app = typer.Typer(
     name="validate",
@@ -54,6 +59,24 @@ def scores(
     prevalence: Annotated[
         list[float] | None, typer.Option(help="Local prevalence (0 to 1) for the chance after a test. May be repeated.")
     ] = None,
+    multiclass: Annotated[
+        list[str] | None, typer.Option(help="CLASS=COLUMN: a class of the truth and its score column; once per class.")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the time under observation: judges survival.")] = None,
+    event: Annotated[str | None, typer.Option(help="Column that tells whether the time ended with the event.")] = None,
+    at: Annotated[
+        list[float] | None, typer.Option(help="Time to judge at, in the unit of the table. May be repeated.")
+    ] = None,
+    risk_groups: Annotated[int, typer.Option(min=2, help="Risk groups of the Kaplan-Meier curves.")] = 3,
+    adjust: Annotated[
+        list[str] | None, typer.Option(help="Numeric column beside the score in a second Cox regression.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help="Column of image paths (NIfTI, or folder or zip of DICOM), for the leak check.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder that the paths of --image start from; default: the table's.")
+    ] = None,
     place: Annotated[
         str | None, typer.Option(help="Hold it against published models of this modality: ct, cemri, mri, ceus, ...")
     ] = None,
@@ -69,18 +92,64 @@ def scores(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge a risk or score per patient or lesion against the truth."""
+    """Judge a risk or score per patient or lesion against the truth; or several classes, or survival."""
+    from dataclasses import asdict
+
+    from hepar.cli.validate_images import refuse_same_images
     from hepar.validate.place_report import asked_place, place_settings
-    from hepar.validate.score_set import ScoreSettings, judge_scores, settings_of
 
     columns, digest = read_table(table)
-    settings = ScoreSettings(
-        truth, score, patient, site, split, fit_split, tuple(by or ()), positive, threshold, risk, study_uid, internal,
-        variables, tuple(prevalence or ()),
-    )  # fmt: skip
     placed = asked_place(place, validation, target, place_table)
-    told = {**settings_of(settings), "validation": validation, "place": placed and place_settings(placed)}
-    deliver(judge_scores(columns, settings, placed), told, digest, output, table, overwrite, quiet)
+    subgroups = tuple(by or ())
+    results: Results
+    told: dict[str, Any]
+    if multiclass:
+        from hepar.validate.class_set import ClassSettings, judge_classes
+
+        _none_of("--multiclass", site=site, fit_split=fit_split, positive=positive, threshold=threshold, risk=risk,
+                 internal=internal, variables=variables, prevalence=prevalence, time=time, place=place)  # fmt: skip
+        classes = ClassSettings(tuple(multiclass), truth, patient, study_uid, split, subgroups)
+        judged, told = partial(judge_classes, columns, classes), asdict(classes)
+    elif time is not None or event is not None:
+        from hepar.validate.survival_set import SurvivalSettings, judge_survival
+
+        if time is None or event is None:
+            raise WrongCall("--time and --event belong together: the time under observation, and whether it ended with "
+                            "the event; name both columns")  # fmt: skip
+        _none_of("--time", site=site, threshold=threshold, internal=internal, variables=variables,
+                 prevalence=prevalence, place=place)  # fmt: skip
+        survival = SurvivalSettings(
+            time, event, score, tuple(at or ()), risk_groups, tuple(adjust or ()), bool(risk), patient, study_uid,
+            split, fit_split, subgroups, positive,
+        )  # fmt: skip
+        judged, told = partial(judge_survival, columns, survival), asdict(survival)
+    else:
+        from hepar.validate.score_set import ScoreSettings, judge_scores, settings_of
+
+        _none_of("a score without --time", at=at, adjust=adjust)
+        settings = ScoreSettings(
+            truth, score, patient, site, split, fit_split, subgroups, positive, threshold, risk, study_uid, internal,
+            variables, tuple(prevalence or ()),
+        )  # fmt: skip
+        judged, told = partial(judge_scores, columns, settings, placed), settings_of(settings)
+    results = judged()
+    told |= {"validation": validation, "place": placed and place_settings(placed)}
+    if image is not None:
+        told["image"] = image
+        results.notes += refuse_same_images(columns, image, split, patient, images or table.parent, quiet=quiet)
+    deliver(results, plain(told), digest, output, table, overwrite, quiet)
+
+
+def _none_of(what: str, **given: Any) -> None:
+    """Raise WrongCall for an option that does not go with what is judged."""
+    wrong = [name for name, value in given.items() if value not in (None, [], False)]
+    if wrong:
+        raise WrongCall(f"--{wrong[0].replace('_', '-')} does not go with {what}; leave one of them out")
+
+
+def plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as results.json holds them: tuples as lists."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
 
 
 @app.command()
@@ -94,6 +163,12 @@ def compare(
     reader: Annotated[
         str | None, typer.Option(help="Column of the reader: several readers, two ways of reading.")
     ] = None,
+    patient: Annotated[
+        str | None, typer.Option(help="Column that tells patients apart, where one has several cases.")
+    ] = None,
+    category: Annotated[
+        list[float] | None, typer.Option(help="Risk that parts two categories, for the NRI. May be repeated.")
+    ] = None,
     positive: Positive = None,
     threshold: Threshold = None,
     overwrite: Overwrite = False,
@@ -105,9 +180,9 @@ def compare(
     from hepar.validate.compare_set import CompareSettings, judge_comparison
 
     (one, digest_one), (other, digest_other) = read_table(first), read_table(second)
-    settings = CompareSettings(case, truth, score, reader, positive, threshold)
+    settings = CompareSettings(case, truth, score, reader, positive, threshold, patient, tuple(category or ()))
     digest = hashlib.sha256((digest_one + digest_other).encode()).hexdigest()
-    deliver(judge_comparison(one, other, settings), asdict(settings), digest, output, first, overwrite, quiet)
+    deliver(judge_comparison(one, other, settings), plain(asdict(settings)), digest, output, first, overwrite, quiet)
 
 
 app.command()(masks)

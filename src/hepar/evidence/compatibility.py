@@ -5,6 +5,7 @@ What each does was read in its source: mada 0.5.12 (R), metandi and midas 2.00 (
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,10 +77,10 @@ def _mada(table: Table, method: str, correction: str) -> Compat:
     v11, v22 = found.covariance[0, 0], found.covariance[1, 1]
     # as it is printed: variances of the pooled means for those between studies, and n by test result
     zhou = float(np.sqrt(max(0.0, v11 * v22 * (1 - rho**2)))) if np.isfinite(rho) else float("nan")
-    spread = float(np.sqrt(
-        q.i2_zhou(float(v11), float(found.means[0]), table.tp + table.fp)[1]
-        * q.i2_zhou(float(v22), float(found.means[1]), table.tn + table.fn)[1]
-    ))  # fmt: skip
+    sizes = table.tp + table.fp, table.tn + table.fn
+    within = [q.i2_zhou(float(v), float(m), n)[1] for v, m, n in zip((v11, v22), found.means, sizes, strict=True)]
+    # one over 0 people is infinite there, and the I2 0
+    share = zhou / (zhou + float(np.sqrt(within[0] * within[1]))) if min(map(np.min, sizes)) > 0 else 0.0
     numbers = {
         "tsens": float(found.means[0]), "tfpr": -float(found.means[1]), "sens": float(q.expit(found.means[0])),
         "fpr": float(q.expit(-found.means[1])), "se_tsens": float(np.sqrt(found.covariance[0, 0])),
@@ -93,7 +94,7 @@ def _mada(table: Table, method: str, correction: str) -> Compat:
             found.means[0] - found.between[0, 1] / found.between[1, 1]
             * (np.log(rates / (1 - rates)) + found.means[1])
         )) if s2 > 0 else float("nan"),
-        "I2_Zhou": 100 * zhou / (zhou + spread), **_summary_points(found.means, found.covariance),
+        "I2_Zhou": 100 * share, **_summary_points(found.means, found.covariance),
     }  # fmt: skip
     right = q.i2_bivariate(
         found.between, q.i2_zhou(float(s1**2), float(found.means[0]), table.n1)[1],
@@ -189,8 +190,19 @@ def _glmer(problem: Problem) -> Compat:
     )
     theta = found.x
     psi = covariance_of(theta[2:5])
+    # observed information of the approximate likelihood, by differences; without L22 where it rests at 0
+    free = np.array([True, True, True, True, abs(theta[4]) > 1e-3])
+    information = np.zeros((5, 5))
+    for i, j in itertools.combinations_with_replacement(np.flatnonzero(free), 2):
+        a, b = (1e-3 * np.eye(5)[at] for at in (i, j))
+        four = (theta + a + b, theta + a - b, theta - a + b, theta - a - b)
+        one, two, three, last = (evaluate(problem, at, 1).loglik for at in four)
+        information[i, j] = information[j, i] = -(one - two - three + last) / 4e-6
+    covariance = invert(information, free)[:2, :2]
     numbers = {
         "loglik": -float(found.fun), "logit_sens": float(theta[0]), "logit_spec": float(theta[1]),
+        "logit_sens_se": float(np.sqrt(covariance[0, 0])), "logit_spec_se": float(np.sqrt(covariance[1, 1])),
+        "cov_logit_sens_logit_spec": float(covariance[0, 1]), "AUC_midas_rule": _midas_area(psi, theta[:2]),
         "var_logit_sens": float(psi[0, 0]), "var_logit_spec": float(psi[1, 1]), "corr": q.correlation(theta) or 0.0,
     }  # fmt: skip
     exact = evaluate(problem, theta, 21).loglik
@@ -204,7 +216,8 @@ def _midas(table: Table, exact: Fit) -> Compat:
     psi, k = exact.between(), table.k
     numbers = {"loglik": exact.loglik}
     shared, baseline = _shared_intercept(exact)
-    numbers["shared_loglik"] = baseline
+    numbers |= {"shared_loglik": baseline, "shared_logit_sens": float(shared[0]),
+                "shared_logit_spec": float(shared[1]), "shared_sd": abs(float(shared[2]))}  # fmt: skip
     for name, x, n, mean in (("sens", table.tp, table.n1, shared[0]), ("spec", table.tn, table.n0, shared[1])):
         p0 = float(q.expit(mean))
         share = x / np.maximum(n, 1)
@@ -218,14 +231,7 @@ def _midas(table: Table, exact: Fit) -> Compat:
                 "LRT_I2_hi": high}  # fmt: skip
     # AUC by 500 specificities, with variances of at least .001; its interval takes the 500 for the sample size
     s1, s2 = np.sqrt(np.maximum(np.diag(psi), 0.001))
-    b2 = s2 / s1
-    specificity = np.linspace(0, 1, 500)
-    curve = np.empty(500)
-    curve[0], curve[-1] = 1.0, 0.0
-    inner = specificity[1:-1]
-    lam = np.sqrt(b2) * exact.means[0] + exact.means[1] / np.sqrt(b2)
-    curve[1:-1] = q.expit(lam / np.sqrt(b2) - np.log(inner / (1 - inner)) / b2)
-    area = float(((curve[1:] + curve[:-1]) / 2).sum() / 499)
+    area = _midas_area(psi, exact.means)
     low, high = _wilson(area, 500)
     numbers |= {"AUC": area, "AUC_lo": low, "AUC_hi": high}
     rho = q.correlation(exact.theta)
@@ -249,6 +255,19 @@ def _midas(table: Table, exact: Fit) -> Compat:
         Defect("LRT_Q", ratio, "the test's baseline is that same model, not one without heterogeneity"),
     )  # fmt: skip
     return Compat("midas", numbers, defects)
+
+
+def _midas_area(psi: Array, means: Array) -> float:
+    """midas' trapezoid over 500 specificities, ends at 1 and 0, variances of at least .001."""
+    s1, s2 = np.sqrt(np.maximum(np.diag(psi), 0.001))
+    b2 = s2 / s1
+    specificity = np.linspace(0, 1, 500)
+    curve = np.empty(500)
+    curve[0], curve[-1] = 1.0, 0.0
+    inner = specificity[1:-1]
+    lam = np.sqrt(b2) * means[0] + means[1] / np.sqrt(b2)
+    curve[1:-1] = q.expit(lam / np.sqrt(b2) - np.log(inner / (1 - inner)) / b2)
+    return float(((curve[1:] + curve[:-1]) / 2).sum() / 499)
 
 
 def _shared_intercept(exact: Fit) -> tuple[Array, float]:

@@ -21,7 +21,8 @@ from hepar.evidence.quantities import expit
 from hepar.evidence.table import Table, check_poolable
 from hepar.record.estimate import Estimate
 
-NODES = 11
+FEW_NODES, NODES = 7, 11
+"""Quadrature points per axis: to look round, and to fit."""
 ASSUMPTION = (
     "The index test and the reference are taken to err independently of each other given the disease; where they err on"
     " the same people, the corrected accuracy is too high."
@@ -198,11 +199,11 @@ def _fit(counts: Array, naive: Array, s: float, c: float) -> tuple[Array, Mask, 
         max(float(logits.std()), 0.1),
     ])  # fmt: skip
 
-    def climb(start: Array, free: Mask, close: float) -> tuple[Array, float]:
+    def climb(start: Array, free: Mask, close: float, nodes: int = FEW_NODES) -> tuple[Array, float]:
         def loss(x: Array) -> tuple[float, Array]:
             theta = start.copy()
             theta[free] = x
-            value, gradient = latent(counts, theta, s, c)
+            value, gradient = latent(counts, theta, s, c, nodes)
             return -value, -gradient[free]
 
         found = minimize(loss, start[free], jac=True, method="BFGS", options={"gtol": close, "maxiter": 200})
@@ -226,7 +227,7 @@ def _fit(counts: Array, naive: Array, s: float, c: float) -> tuple[Array, Mask, 
         if value >= loglik - 1e-5:
             theta, loglik, free = new, value, mask
             told.append(name)
-    theta, loglik = climb(theta, free, 1e-6)
+    theta, loglik = climb(theta, free, 1e-5, NODES)
     if theta[3] < 0:
         theta[3:5] *= -1
     theta[5:] = np.abs(theta[5:])

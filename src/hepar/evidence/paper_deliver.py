@@ -10,8 +10,8 @@ from typing import Any
 
 from hepar.evidence.document import head, plain, write_json
 from hepar.evidence.figures.draw import save
-from hepar.evidence.paper import Paper
 from hepar.evidence.paper_report import paper_page
+from hepar.evidence.paper_review import Paper
 from hepar.evidence.paper_table1 import TABLE1
 from hepar.evidence.paper_table2 import Again, Row
 from hepar.evidence.report import with_figures

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hepar.evidence.document import versions
-from hepar.evidence.paper import Paper
 from hepar.evidence.paper_contrasts import Side
+from hepar.evidence.paper_review import Paper
 from hepar.evidence.paper_table2 import Again
 from hepar.evidence.report import FOOT, figure_place
 from hepar.page import Cell, Column, Note, Notes, Page, Section, Table, Text, Tile, Tiles

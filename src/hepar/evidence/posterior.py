@@ -13,7 +13,7 @@ import numpy as np
 
 from hepar.errors import WrongCall
 from hepar.evidence.fit import fit
-from hepar.evidence.likelihood import Array, bivariate, log_likelihood
+from hepar.evidence.likelihood import Array, bivariate, log_likelihoods
 from hepar.evidence.quantities import correlation, expit, log_ratios
 from hepar.evidence.table import Table, check_poolable
 from hepar.record.estimate import Estimate
@@ -21,7 +21,9 @@ from hepar.record.estimate import Estimate
 NODES = 9
 DEGREES = 5.0
 """Degrees of freedom of the proposal: tails heavier than any posterior here."""
-ROUNDS = 5
+WIDER = 0.2
+"""Share of the draws from a distribution twice as wide."""
+ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Bayes:
     quantities: dict[str, Posterior]
 
 
-def bayes(table: Table, *, priors: Priors | None = None, draws: int = 6000, seed: int = 1) -> Bayes:
+def bayes(table: Table, *, priors: Priors | None = None, draws: int = 12_000, seed: int = 1) -> Bayes:
     """The posterior under `priors`. Raises Refused for a table that cannot be pooled."""
     if draws < 200:
         raise WrongCall(f"{draws} draws are too few for an interval; use at least 200")
@@ -85,27 +87,31 @@ def bayes(table: Table, *, priors: Priors | None = None, draws: int = 6000, seed
     centre = np.array([*means, *np.log(share / (1 - share)), np.log(rho / (1 - rho))])
     spread = np.diag([*wide, 0.6, 0.6, 1.2]) ** 2
 
-    def look(x: Array) -> tuple[float, Array]:
-        """Log posterior, and the parameters as mu1, mu2, L11, L21, L22."""
-        part = expit(x[2:])
-        one, two = chosen.sd_low + width * part[:2]
-        r = chosen.rho * (2 * part[2] - 1)
-        point = np.array([x[0], x[1], one, r * two, np.sqrt(max(0.0, 1 - r**2)) * two])
+    def look(x: Array) -> tuple[Array, Array]:
+        """Log posterior of draws (draw, 5), and their parameters as mu1, mu2, L11, L21, L22."""
+        part = expit(x[:, 2:])
+        one, two = chosen.sd_low + width * part[:, 0], chosen.sd_low + width * part[:, 1]
+        r = chosen.rho * (2 * part[:, 2] - 1)
+        points = np.stack([x[:, 0], x[:, 1], one, r * two, np.sqrt(np.maximum(0.0, 1 - r**2)) * two], axis=1)
         # the logistic transformation's Jacobian; the priors of sd and rho are flat
-        jacobian = float(-np.sum(np.logaddexp(0, x[2:]) + np.logaddexp(0, -x[2:])))
-        prior = -float((x[:2] ** 2).sum()) / (2 * chosen.mean_sd**2)
-        return log_likelihood(problem, point, NODES) + prior + jacobian, point
+        jacobian = -(np.logaddexp(0, x[:, 2:]) + np.logaddexp(0, -x[:, 2:])).sum(axis=1)
+        prior = -(x[:, :2] ** 2).sum(axis=1) / (2 * chosen.mean_sd**2)
+        return log_likelihoods(problem, points, NODES) + prior + jacobian, points
 
     for number in range(ROUNDS):
         last = number == ROUNDS - 1
         count = draws if last else max(300, draws // 6)
         factor = np.linalg.cholesky(spread)
-        normal = generator.standard_normal((count, 5))
+        # a part of the draws comes from twice as wide a distribution, for the corners that five parameters have
+        wider = np.where(np.arange(count) < WIDER * count, 2.0, 1.0)
         scale = np.sqrt(generator.chisquare(DEGREES, count) / DEGREES)
-        x = centre + (normal / scale[:, None]) @ factor.T
-        proposal = -(DEGREES + 5) / 2 * np.log1p(((normal / scale[:, None]) ** 2).sum(axis=1) / DEGREES)
-        looked = [look(one) for one in x]
-        log_weight = np.array([one[0] for one in looked]) - proposal
+        standard = generator.standard_normal((count, 5)) * (wider / scale)[:, None]
+        x = centre + standard @ factor.T
+        square = (standard**2).sum(axis=1) / DEGREES
+        power = -(DEGREES + 5) / 2
+        proposal = np.log((1 - WIDER) * (1 + square) ** power + WIDER * 2.0**-5 * (1 + square / 4) ** power)
+        posterior, points = look(x)
+        log_weight = posterior - proposal
         weight = np.exp(log_weight - log_weight.max())
         weight /= weight.sum()
         if not last:
@@ -114,7 +120,6 @@ def bayes(table: Table, *, priors: Priors | None = None, draws: int = 6000, seed
             cut /= cut.sum()
             centre = cut @ x
             spread = 1.1 * ((x - centre) * cut[:, None]).T @ (x - centre) + 1e-6 * np.eye(5)
-    points = np.array([one[1] for one in looked])
     return Bayes(
         chosen, draws, float(1 / (weight**2).sum()), seed,
         {name: _posterior(values, weight) for name, values in _quantities(points).items()},

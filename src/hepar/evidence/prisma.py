@@ -228,10 +228,11 @@ def _of_rows(rows: list[tuple[int, list[str]]]) -> dict[str, Any]:
         reason_at = next((header.index(name) for name in ("reason", "label", "part") if name in header), None)
     else:
         key_at, n_at, reason_at, body = 0, -1, 1 if len(header) == 3 else None, rows
-    given: dict[str, Any] = {}
     for number, row in body:
         if len(row) != len(header):
             raise Refused(f"row {number} of the flow has {len(row)} fields and the first one {len(header)}; correct it")
+    given: dict[str, Any] = {}
+    for number, row in body:
         key, value = row[key_at].strip(), row[n_at].strip()
         if key.lower() in MISSING or value.lower() in MISSING:
             continue

@@ -10,7 +10,7 @@ from typing import Any
 from hepar.evidence.document import head, plain, versions, write_json
 from hepar.evidence.figures.draw import Drawing, save
 from hepar.evidence.prisma import Flow
-from hepar.evidence.quality import Quality
+from hepar.evidence.quality_summary import Quality
 from hepar.evidence.quality_table import label
 from hepar.evidence.report import FOOT, cell_text, figure_place, with_figures
 from hepar.page import Cell, Column, Facts, Note, Notes, Page, Section, Table, Text

@@ -9,13 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepar.errors import Refused, WrongCall
+from hepar.evidence.misprints import Proposal, proposals
 from hepar.evidence.table import COUNTS, MISSING, rows_of
 
 Ints = NDArray[np.int64]
@@ -47,6 +48,7 @@ class Solution:
     """tables: (solution, 4) of TP, FP, FN, TN, all that fit. best: the row closest to the unrounded numbers.
 
     why: what is impossible, in a sentence, where there is none; notices: what looks like a typing error.
+    proposals: single numbers that, read otherwise, would make tables fit; never applied.
     """
 
     study: str
@@ -54,6 +56,7 @@ class Solution:
     best: int
     why: str
     notices: tuple[str, ...]
+    proposals: tuple[Proposal, ...] = ()
 
 
 def read_reported(path: Path) -> list[Reported]:
@@ -83,7 +86,24 @@ def read_reported(path: Path) -> list[Reported]:
 
 
 def solve(reported: Reported) -> Solution:
-    """All tables that give the reported numbers, or why there is none. Raises Refused for what is not a number."""
+    """All tables that give the reported numbers, or why there is none and what may have been meant.
+
+    Raises Refused for what is not a number.
+    """
+    found = _solve(reported)
+    if len(found.tables):
+        return found
+
+    def fitting(values: dict[str, str]) -> int:
+        try:
+            return len(_solve(Reported(reported.study, values)).tables)
+        except Refused:
+            return 0
+
+    return replace(found, proposals=proposals(reported.values, fitting))
+
+
+def _solve(reported: Reported) -> Solution:
     sizes = {name: _whole(reported, name) for name in (*SIZES, *(c.lower() for c in COUNTS)) if name in reported.values}
     bounds = {name: _bounds(reported, name) for name in METRICS if name in reported.values}
     notices = _suspicions(reported, sizes)
@@ -105,10 +125,11 @@ def reconstructed_csv(solutions: list[Solution]) -> str:
     """A table for `pool`: the closest table of each study, how many fit, and what is impossible or suspicious."""
     buffer = io.StringIO()
     out = csv.writer(buffer, lineterminator="\n")
-    out.writerow(["study", *COUNTS, "solutions", "note"])
+    out.writerow(["study", *COUNTS, "solutions", "note", "proposal"])
     for one in solutions:
         counts = [str(x) for x in one.tables[one.best]] if len(one.tables) else ["NA"] * 4
-        out.writerow([one.study, *counts, len(one.tables), "; ".join([*([one.why] if one.why else []), *one.notices])])
+        note = "; ".join([*([one.why] if one.why else []), *one.notices])
+        out.writerow([one.study, *counts, len(one.tables), note, "; ".join(p.words for p in one.proposals[:3])])
     return buffer.getvalue()
 
 

@@ -19,8 +19,8 @@ from hepar.evidence.table import Table
 class Reitsma:
     """means: of logit sensitivity and logit specificity; covariance: theirs; between: of the studies' logits.
 
-    loglik: as metafor's rma.mv counts it, in logits. correction: "all" (0.5 added everywhere if any cell anywhere is
-    0, mada's default), "single" (in the studies with a zero) or "none".
+    loglik: of the logits, as mvmeta counts it (under REML metafor's rma.mv adds log k). correction: "all" (0.5 added
+    everywhere if any cell anywhere is 0, mada's default), "single" (in the studies with a zero) or "none".
     """
 
     method: str

@@ -105,19 +105,21 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Label:
-    """A word over a picture, its middle at (x, y)."""
+    """A word over a picture, its middle at (x, y). anchor: "start" or "end" puts that side of it at x."""
 
     x: float
     y: float
     text: str
     colour: str = "#ffffff"
+    anchor: str = "middle"
 
 
 @dataclass(frozen=True, eq=False)
 class Figure:
     """A grey picture with lines and words over it, in the picture's own units (width x height).
 
-    pixels: uint8 (row, column). alt: what is to be seen, for those who do not see it.
+    pixels: uint8 (row, column). alt: what is to be seen, for those who do not see it. text_share: height of the words
+    as a share of the width.
     """
 
     pixels: NDArray[np.uint8]
@@ -128,6 +130,7 @@ class Figure:
     alt: str
     strokes: tuple[Stroke, ...] = ()
     labels: tuple[Label, ...] = ()
+    text_share: float = 0.045
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 2 or min(self.width, self.height) <= 0:

@@ -147,16 +147,17 @@ class Paper:
                 self.sheet.polyline(points, polygon=stroke.closed)
             self.sheet.set_dash_pattern()
             for label in figure.labels:
-                self.label(label.text, x + label.x * scale, y + label.y * scale, label.colour)
+                self.label(label.text, x + label.x * scale, y + label.y * scale, label.colour, label.anchor)
 
-    def label(self, text: str, x: float, y: float, colour: str) -> None:
+    def label(self, text: str, x: float, y: float, colour: str, anchor: str = "middle") -> None:
         """A word with a dark rim, so that it is read on bright tissue too."""
         self.font(6)
         rim = 0.1
+        before, align = {"start": (0.0, "L"), "end": (20.0, "R")}.get(anchor, (10.0, "C"))
         for dx, dy in ((-rim, -rim), (-rim, rim), (rim, -rim), (rim, rim), (0.0, 0.0)):
             self.sheet.set_text_color(colour if dx == 0 else "#000000")
-            self.sheet.set_xy(x - 10 + dx, y - 1.5 + dy)
-            self.sheet.cell(20, 3, self.printable(text), align="C")
+            self.sheet.set_xy(x - before + dx, y - 1.5 + dy)
+            self.sheet.cell(20, 3, self.printable(text), align=align)
 
 
 def _font_folder() -> Path:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from . import organs, torso
 from .liver import draw_liver
 from .shapes import Grid, Solid
-from .structure import Build, Structure
+from .structure import Build, Habitus, Structure
 from .tissues import TISSUES, network_classes
 
 __all__ = ["TISSUES", "Grid", "Patient", "draw_patient", "network_classes", "patient_grid", "patient_labels"]
@@ -44,9 +44,12 @@ class Patient:
         raise KeyError(name)
 
 
-def draw_patient(rng: np.random.Generator, liver_ml: float | None = None, cirrhosis: float | None = None) -> Patient:
+def draw_patient(rng: np.random.Generator, liver_ml: float | None = None, cirrhosis: float | None = None,
+                 habitus: Habitus | None = None) -> Patient:  # fmt: skip
     """Draw a patient. liver_ml: liver volume with its vessels (default: drawn, 1200 to 2000). cirrhosis: height of
-    the surface nodules in mm (default: 0 in two thirds of the patients, else drawn up to 2)."""
+    the surface nodules in mm (default: 0 in two thirds of the patients, else drawn up to 2). habitus: what disease
+    makes of the organs (default: nothing); it draws nothing, so the rest of the patient stays as it is."""
+    habitus = habitus or Habitus()
     build = Build.draw(rng)
     drawn_ml, drawn_nodes = float(rng.uniform(1200, 2000)), float(rng.uniform(0, 2) * (rng.random() < 1 / 3))
     cavity = torso.outline(build, 0, 0, 0)
@@ -57,7 +60,7 @@ def draw_patient(rng: np.random.Generator, liver_ml: float | None = None, cirrho
     bowel = organs.bowel(build, rng)
     stomach = organs.stomach(build, rng, dome, cavity)
     kidneys, kidney_solids = organs.kidneys(build, rng)
-    spleen = organs.spleen(build, rng, dome, cavity, [kidney_solids[1]])
+    spleen = organs.spleen(build, rng, dome, cavity, [kidney_solids[1]], habitus.spleen_scale)
     pancreas = organs.pancreas(build, rng)
     vessels = organs.vessels(build, rng)
     gallbladder = organs.gallbladder(build, rng)
@@ -65,10 +68,11 @@ def draw_patient(rng: np.random.Generator, liver_ml: float | None = None, cirrho
              (organs.named(vessels, "aorta"), 9.0), (organs.named(bones, "disc"), 7.0),
              (organs.named(stomach, "duodenum"), 2.0)]  # fmt: skip
     liver = draw_liver(build, rng, dome, cavity, dents, drawn_ml if liver_ml is None else liver_ml,
-                       drawn_nodes if cirrhosis is None else cirrhosis)  # fmt: skip
+                       drawn_nodes if cirrhosis is None else cirrhosis, habitus)  # fmt: skip
+    fluid = organs.ascites(build, liver.solid, dome, habitus.ascites_mm)
     diaphragm = Structure("diaphragm", lambda grid: np.abs(dome(grid)) - np.float32(1.3), ((0.0, "diaphragm"),),
                           ((-200, -200, -40), (200, 200, build.dome_mm + 20)), 1.0, True)  # fmt: skip
-    order = [*wall, chest[0], chest[1], diaphragm, *chest[2:], *bowel, *bones, torso.oesophagus(build, rng),
+    order = [*wall, chest[0], chest[1], diaphragm, *chest[2:], *fluid, *bowel, *bones, torso.oesophagus(build, rng),
              *kidneys, *pancreas, *stomach, spleen, *vessels, gallbladder, *liver.structures]  # fmt: skip
     return Patient(build, tuple(order), liver.solid, liver.big_vessels, cavity, liver.volume_ml)
 

@@ -58,6 +58,11 @@ TEXTURE_HU = {
 _MOTTLE_HU = {"spleen": (0.0, 26.0, 12.0, 0.0, 0.0)}
 
 
+def table_values(tissue: str) -> tuple[float, ...]:
+    """HU of a tissue at `TIMES_S`."""
+    return _HU[tissue]
+
+
 def tissue_hu(tissue: str, delay_s: float, strength: float = 1.0) -> float:
     """Mean HU of a tissue, delay_s after the start of injection (0 is native). strength scales the enhancement."""
     values = _HU[tissue]

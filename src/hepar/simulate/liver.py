@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .shapes import Field, Grid, Solid, common, ellipsoid, tubes, wobble
-from .structure import Build, Structure
+from .structure import Build, Habitus, Structure
 from .trees import Segment, grow
 
 
@@ -25,13 +25,13 @@ class Liver:
 
 
 def draw_liver(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid, dents: list[tuple[Solid, float]],
-               target_ml: float, nodular_mm: float = 0.0) -> Liver:  # fmt: skip
+               target_ml: float, nodular_mm: float = 0.0, habitus: Habitus | None = None) -> Liver:  # fmt: skip
     """A liver of target_ml, met by moving its lower surface up or down.
 
     dents: (solid, gap_mm), neighbours that press into it. nodular_mm: height of the surface
     nodules of cirrhosis, crest over mean surface, about.
     """
-    upper = _upper(build, rng, dome, cavity, dents, nodular_mm)
+    upper = _upper(build, rng, dome, cavity, dents, nodular_mm, habitus or Habitus())
     lower = _visceral(build, rng)
     box = ((-170.0, -140.0, -190.0), (140.0, 120.0, build.dome_mm + 25))
     probe = Grid((-168.0, -138.0, -188.0), (6.0, 6.0, 6.0), (52, 42, 50))
@@ -79,12 +79,12 @@ def _visceral(build: Build, rng: np.random.Generator) -> Solid:
 
 
 def _upper(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid, dents: list[tuple[Solid, float]],
-           nodular_mm: float) -> Solid:  # fmt: skip
+           nodular_mm: float, habitus: Habitus) -> Solid:  # fmt: skip
     """Everything of the liver's shape but the lower surface."""
     sx, sy, sz = build.scale
     slope = float(rng.uniform(0.8, 1.05))
-    behind = float(rng.uniform(14, 34)) * sy
-    reach = float(rng.uniform(45, 105)) * sx
+    behind = float(rng.uniform(14, 34)) * sy + habitus.caudate_mm
+    reach = float(rng.uniform(45, 105)) * sx + habitus.left_mm
     cleft_x, cleft_half, cleft_top = (
         float(rng.normal(4, 7)) * sx,
         float(rng.uniform(0.6, 3)),
@@ -96,10 +96,17 @@ def _upper(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid, d
 
     def distance(grid: Grid) -> Field:
         x, y, z = grid.axes()
-        out = common(cavity(grid) + np.float32(1.8), dome(grid) + np.float32(2.5), 8.0)
+        wall = cavity(grid) + np.float32(1.8)
+        if habitus.right_shrink_mm:
+            wall = wall + np.float32(habitus.right_shrink_mm) / (1 + np.exp((x + np.float32(55 * sx)) / np.float32(18)))
+        out = common(wall, dome(grid) + np.float32(2.5), 8.0)
         rear = ((x + 6 * sx) * slope + y - behind) / np.float32(np.hypot(1, slope))
         out = common(out, rear + 0 * z, 14.0)
         out = common(out, np.asarray(x - reach - 0.25 * (z - 60) + 0 * y, np.float32), 20.0)
+        if habitus.keep_from_mm is not None:
+            out = common(out, np.asarray(np.float32(habitus.keep_from_mm) - x + 0 * y + 0 * z, np.float32), 6.0)
+        if habitus.keep_to_mm is not None:
+            out = common(out, np.asarray(x - np.float32(habitus.keep_to_mm) + 0 * y + 0 * z, np.float32), 6.0)
         out = out + nodules(grid)
         # The cleft of the round ligament, open to the front and below.
         cleft = common(np.abs(x - cleft_x - 0.1 * y) - np.float32(cleft_half), y + np.float32(30 * sy), 3.0)

@@ -111,9 +111,10 @@ def kidneys(build: Build, rng: np.random.Generator) -> tuple[list[Structure], li
     return out, outer
 
 
-def spleen(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid, avoid: list[Solid]) -> Structure:
-    """A spleen of about 120 to 400 ml between diaphragm, wall, left kidney and stomach."""
-    size = float(np.clip(rng.normal(1.08, 0.12), 0.8, 1.45))
+def spleen(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid, avoid: list[Solid],
+           scale: float = 1.0) -> Structure:  # fmt: skip
+    """A spleen of about 120 to 400 ml between diaphragm, wall, left kidney and stomach; scale: of its diameters."""
+    size = float(np.clip(rng.normal(1.08, 0.12), 0.8, 1.45)) * scale
     centre = build.at(101, 32, 32 + float(rng.normal(0, 6)))
     whole = ellipsoid(centre, (38 * size, 52 * size, 52 * size), (float(rng.normal(-25, 8)), 15, -20))
     shape = wobble(rng, 1.5, 60)
@@ -124,7 +125,23 @@ def spleen(build: Build, rng: np.random.Generator, dome: Solid, cavity: Solid, a
             out = common(out, 6.0 - other(grid), 6.0)
         return out
 
-    return Structure("spleen", solid, ((1.5, "fat"), (0.0, "spleen")), around([centre], 75), 1.0, True)
+    return Structure("spleen", solid, ((1.5, "fat"), (0.0, "spleen")), around([centre], 75 * scale), 1.0, True)
+
+
+def ascites(build: Build, liver: Solid, dome: Solid, depth_mm: float) -> list[Structure]:
+    """Fluid around the liver and in the flanks; none for a depth of 0. Painted before the organs that lie in it."""
+    if depth_mm <= 0:
+        return []
+    flank = 0.72 * build.cavity_half_width_mm
+
+    def fluid(grid: Grid) -> Field:
+        x, y, z = grid.axes()
+        beside = np.maximum(np.float32(flank) - np.abs(x) + 0 * y, z + np.float32(20.0))
+        pool = np.minimum(liver(grid) - np.float32(depth_mm), beside + np.float32(max(0.0, 14 - depth_mm)))
+        return common(np.asarray(pool, np.float32), dome(grid) + np.float32(2.0), 3.0)
+
+    box = ((-180.0, -140.0, -260.0), (180.0, 130.0, build.dome_mm + 25))
+    return [Structure("ascites", fluid, ((0.0, "ascites"),), box, 1.0, True)]
 
 
 def pancreas(build: Build, rng: np.random.Generator) -> list[Structure]:

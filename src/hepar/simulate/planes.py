@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -94,6 +95,88 @@ class Plane:
         return (jw, iw), out
 
 
+class Sampler:
+    """One field, asked for plane after plane of the same scan: what all planes share is worked out once.
+
+    below: as in `Plane.sample`; the windows may be larger than there, never smaller.
+    """
+
+    def __init__(self, values: Field, grid: Grid, below: float | None = None) -> None:
+        self.values, self.grid, self.below = values, grid, below
+        self._rows: NDArray[np.intp] | None = None
+        self._ways: tuple[_Way, _Way] | None = None
+        if below is not None:
+            close: NDArray[np.bool_] = np.asarray(values < np.float32(below + grid.spacing_mm[0]))
+            self._rows, self._columns = _ends(np.asarray(close.any(axis=2))), _ends(np.asarray(close.any(axis=1)))
+
+    def at(self, plane: Plane) -> tuple[Window, Field] | None:
+        """As `plane.sample`."""
+        grid = self.grid
+        if not plane.straight:
+            return plane.sample(self.values, grid, self.below)
+        at = (float(plane.z[0, 0]) - grid.origin_mm[2]) / grid.spacing_mm[0]
+        if at < 0 or at > grid.shape[0] - 1:
+            return None
+        k = min(int(at), grid.shape[0] - 2) if grid.shape[0] > 1 else 0
+        share = np.float32(at - k)
+        top, bottom, left, right = 0, grid.shape[1], 0, grid.shape[2]
+        if self._rows is not None:
+            both = slice(k, k + 2)
+            top, bottom = int(self._rows[both, 0].min()), int(self._rows[both, 1].max())
+            left, right = int(self._columns[both, 0].min()), int(self._columns[both, 1].max())
+            if top >= bottom:
+                return None
+            top, bottom = max(top - 1, 0), min(bottom + 1, grid.shape[1])
+            left, right = max(left - 1, 0), min(right + 1, grid.shape[2])
+        flat = self.values[k, top:bottom, left:right]
+        if share:
+            flat = flat + share * (self.values[k + 1, top:bottom, left:right] - flat)
+        if self._ways is None:
+            self._ways = (_Way.along(plane.y[:, 0], grid.origin_mm[1], grid.spacing_mm[1]),
+                          _Way.along(plane.x[0], grid.origin_mm[0], grid.spacing_mm[2]))  # fmt: skip
+        rows, columns = self._ways[0].within(top, bottom), self._ways[1].within(left, right)
+        if rows is None or columns is None:
+            return None
+        (jw, j, js), (iw, i, iw_share) = rows, columns
+        upper, lower = flat[j], flat[np.minimum(j + 1, flat.shape[0] - 1)]
+        tall = upper + js[:, None] * (lower - upper)
+        out = tall[:, i]
+        out += iw_share * (tall[:, np.minimum(i + 1, flat.shape[1] - 1)] - out)
+        return (jw, iw), out
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """Pixels along one axis as grid index, its floor and its share of the next."""
+
+    index: Field
+    low: NDArray[np.intp]
+    share: Field
+
+    @classmethod
+    def along(cls, place: Field, origin: float, step: float) -> _Way:
+        index = (place - np.float32(origin)) / np.float32(step)
+        low = np.floor(index).astype(np.intp)
+        return cls(index, low, (index - low).astype(np.float32))
+
+    def within(self, start: int, stop: int) -> tuple[slice, NDArray[np.intp], Field] | None:
+        """The pixels between two grid steps: their range, grid index from start, share of the next."""
+        first = int(np.searchsorted(self.index, start, "left"))
+        last = int(np.searchsorted(self.index, stop - 1, "right"))
+        if first >= last:
+            return None
+        return slice(first, last), self.low[first:last] - start, self.share[first:last]
+
+
+def _ends(lines: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """First and one past the last place of each line, (n, 2); first past the end and last 0 for an empty one."""
+    length = lines.shape[1]
+    some = lines.any(axis=1)
+    first = np.where(some, lines.argmax(axis=1), length)
+    last = np.where(some, length - lines[:, ::-1].argmax(axis=1), 0)
+    return np.stack([first, last], axis=1)
+
+
 def _bounds(mask: NDArray[np.bool_]) -> Window | None:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if len(rows) == 0:
@@ -112,6 +195,16 @@ def _steps(place: Field, origin: float, step: float, wanted: slice) -> tuple[sli
     return window, low, (index[window] - low).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class NoiseShape:
+    """along: correlation of the noise of one slice with that of the slice before (0 to below 1). cut: per mm, where the
+    kernel ends (None: 0.62 sharp, 0.28 not). floor: per mm; the larger, the more noise there is at low frequencies."""
+
+    along: float = 0.0
+    cut: float | None = None
+    floor: float = 0.015
+
+
 class NoiseMaker:
     """Correlated noise and in-plane blur of a scan.
 
@@ -119,16 +212,19 @@ class NoiseMaker:
     it (Hsieh, Computed Tomography, 3rd ed., 2015, section 3.5); it is strongest in the middle of the body.
     """
 
-    def __init__(self, geometry: Geometry, noise_hu: float, blur_mm: float, sharp: bool, rng: np.random.Generator):
+    def __init__(self, geometry: Geometry, noise_hu: float, blur_mm: float, sharp: bool, rng: np.random.Generator,
+                 shape: NoiseShape | None = None) -> None:  # fmt: skip
+        shape = shape or NoiseShape()
         from scipy import fft
 
         _, rows, columns = geometry.shape
         _, sy, sx = geometry.spacing_mm
-        self.rng, self.noise_hu = rng, noise_hu
+        self.rng, self.noise_hu, self.along = rng, noise_hu, np.float32(shape.along)
+        self.before: Field | None = None
         self.blur = (blur_mm / sy, blur_mm / sx)
         frequency = np.hypot(fft.fftfreq(rows, sy)[:, None], fft.rfftfreq(columns, sx)[None, :])
-        cut = 0.62 if sharp else 0.28
-        weight = np.sqrt(frequency + 0.015) * np.exp(-0.5 * (frequency / cut) ** 2)
+        cut = (0.62 if sharp else 0.28) if shape.cut is None else shape.cut
+        weight = np.sqrt(frequency + shape.floor) * np.exp(-0.5 * (frequency / cut) ** 2)
         twice = np.full(weight.shape, 2.0)
         twice[:, 0] = 1.0
         if columns % 2 == 0:
@@ -147,6 +243,10 @@ class NoiseMaker:
         if self.noise_hu:
             white = self.rng.standard_normal(image.shape, dtype=np.float32)
             coloured = fft.irfft2(fft.rfft2(white) * self.weight, s=image.shape)
+            if self.along:
+                if self.before is not None:
+                    coloured = self.along * self.before + np.sqrt(1 - self.along**2) * coloured
+                self.before = coloured
             out += np.float32(self.noise_hu) * self.strength * coloured
         return out
 
@@ -162,6 +262,11 @@ def field_of_view(geometry: Geometry) -> NDArray[np.bool_]:
 
 def draw_table(image: Field, x: Field, y: Field, back_mm: float) -> None:
     """Add the scanner's table under a back that touches it at back_mm: a curved plate and a flatter one below."""
+    if y.shape[1] == 1:  # rows that the table may reach
+        rows = np.flatnonzero(y[:, 0] > back_mm - 65)
+        if len(rows) == 0:
+            return
+        image, y = image[rows[0] :], y[rows[0] :]
     for drop, curve, half in ((2.5, 30.0, 1.0), (42.0, 62.0, 0.9)):
         gap = np.abs(y - (back_mm + drop - curve * (x / 200) ** 2)) - half
         share = np.clip(0.5 - gap / 1.2, 0, 1) * (np.abs(x) < 205)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepar.record import Geometry
 
 from .anatomy import Patient
 from .breathing import Breathing
-from .shapes import Field, Grid
+from .shapes import Box, Field, Grid
 from .structure import Structure
 
 
@@ -25,17 +26,68 @@ class Sampled:
 
 
 class StillPatient:
-    """A patient sampled once at rest, for every phase. cover: the region, from `region_of`."""
+    """A patient sampled once at rest, for every phase. cover: the region, from `region_of`.
 
-    def __init__(self, patient: Patient, cover: Grid, rng: np.random.Generator) -> None:
+    warp: bends the whole body, wall and bones too, for good; with it a phase must bend or not move at all.
+    """
+
+    def __init__(self, patient: Patient, cover: Grid, rng: np.random.Generator, warp: Breathing | None = None) -> None:
         self.patient = patient
         self.cover = cover
         self.parts: list[Sampled] = []
-        for structure in patient.structures:
-            found = cover.window(structure.box)
-            if found is not None:
-                self.parts.append(Sampled(structure, found[1], structure.solid(found[1])))
+        self._cavity: Field | None = None
+        if warp is None:
+            for structure in patient.structures:
+                found = cover.window(structure.box)
+                if found is not None:
+                    self.parts.append(Sampled(structure, found[1], structure.solid(found[1])))
+        else:
+            self._bend(warp)
         self.texture = _texture(rng, cover)
+
+    def _bend(self, warp: Breathing) -> None:
+        u = warp.displacement(self.cover)
+        step, reach = self.cover.spacing_mm[0], warp.reach_mm
+        more = int(np.ceil(reach / step)) + 1
+        start = [o - more * step for o in self.cover.origin_mm]
+        count = [n + 2 * more for n in self.cover.shape]
+        wide = Grid((start[0], start[1], start[2]), self.cover.spacing_mm, (count[0], count[1], count[2]))
+        for structure in self.patient.structures:
+            low = tuple(a - reach - step for a in structure.box[0])
+            high = tuple(a + reach + step for a in structure.box[1])
+            found = self.cover.window(((low[0], low[1], low[2]), (high[0], high[1], high[2])))
+            source = wide.window(structure.box)
+            if found is None or source is None:
+                continue
+            place, grid = found
+            distance = structure.solid(source[1])
+            # What lies further out than every layer is never painted: leave it out, here and in every phase.
+            far = max(offset for offset, _ in structure.layers) + 3 * step
+            room = _room(distance < far, source[1], structure.box)
+            if room is None:
+                continue
+            low = tuple(a - reach - step for a in room[0])
+            high = tuple(a + reach + step for a in room[1])
+            found = self.cover.window(((low[0], low[1], low[2]), (high[0], high[1], high[2])))
+            if found is None:
+                continue
+            place, grid = found
+            index = _moved_index(grid, source[1], [a[place] for a in u], 1.0)
+            bent = _interpolate(distance, index)
+            tight = replace(structure, box=_room(bent < far, grid, structure.box) or structure.box)
+            self.parts.append(Sampled(tight, grid, bent))
+        self._cavity = _interpolate(self.patient.cavity(wide), _moved_index(self.cover, wide, list(u), 1.0))
+
+    def cavity(self, grid: Grid) -> Field:
+        """Distance to the wall of the body cavity, which no breathing moves, on a part of the cover."""
+        if self._cavity is None:
+            return self.patient.cavity(grid)
+        first = [
+            round((a - b) / s)
+            for a, b, s in zip(grid.origin_mm[::-1], self.cover.origin_mm[::-1], grid.spacing_mm, strict=True)
+        ]
+        part = tuple(slice(at, at + n) for at, n in zip(first, grid.shape, strict=True))
+        return self._cavity[part]
 
     def breathe(self, breathing: Breathing) -> Iterator[Sampled]:
         """The parts where they lie in a phase, in painting order."""
@@ -61,7 +113,7 @@ class StillPatient:
                 moved = Sampled(structure, grid, _interpolate(part.distance, index))
             if structure.clipped:
                 most = max(offset for offset, _ in structure.layers)
-                clipped = np.maximum(moved.distance, self.patient.cavity(moved.grid) + np.float32(most))
+                clipped = np.maximum(moved.distance, self.cavity(moved.grid) + np.float32(most))
                 moved = Sampled(structure, moved.grid, clipped)
             yield moved
 
@@ -88,6 +140,22 @@ def region_of(geometries: list[Geometry], patient: Patient, margin_mm: float, sp
     shape = np.maximum(np.ceil((high - low) / spacing_mm).astype(int) + 1, 2)
     origin = (float(low[0]), float(low[1]), float(low[2]))
     return Grid(origin, (spacing_mm,) * 3, (int(shape[2]), int(shape[1]), int(shape[0])))
+
+
+def _room(inside: NDArray[np.bool_], grid: Grid, otherwise: Box) -> Box | None:
+    """The box that holds the points, None for none; `otherwise` where it spans the whole grid."""
+    if not inside.any():
+        return None
+    low, high = [], []
+    for axis in range(3):
+        line = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != 2 - axis)))
+        low.append(grid.origin_mm[axis] + float(line[0]) * grid.spacing_mm[2 - axis])
+        high.append(grid.origin_mm[axis] + float(line[-1]) * grid.spacing_mm[2 - axis])
+        if line[0] == 0:
+            low[-1] = otherwise[0][axis]
+        if line[-1] == grid.shape[2 - axis] - 1:
+            high[-1] = otherwise[1][axis]
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 
 def _moved_index(grid: Grid, source: Grid, u: list[Field], share: float) -> Field:

@@ -33,6 +33,24 @@ class Structure:
 
 
 @dataclass(frozen=True)
+class Habitus:
+    """What disease makes of the organs; the default changes nothing.
+
+    right_shrink_mm: how far the right lobe draws back from the wall. caudate_mm, left_mm: how much further caudate and
+    left lobe reach. spleen_scale: of its diameters. ascites_mm: depth of fluid around the liver. keep_from_mm,
+    keep_to_mm: after a resection only the liver between these planes (to the patient's left) is there.
+    """
+
+    right_shrink_mm: float = 0.0
+    caudate_mm: float = 0.0
+    left_mm: float = 0.0
+    spleen_scale: float = 1.0
+    ascites_mm: float = 0.0
+    keep_from_mm: float | None = None
+    keep_to_mm: float | None = None
+
+
+@dataclass(frozen=True)
 class Build:
     """Drawn size and proportions of one body. Reference patient: cavity 128 x 90 mm semi-axes, centre y = -6 mm.
 

@@ -80,8 +80,8 @@ def simulate(
             still, lesions, geometry, settings.scanner, phase.seconds, phase.label, breathing,
             np.random.default_rng([seed, 4, n]), settings.strength, partial(tell, name),
         )  # fmt: skip
-        plans.append(_plan(n, phase, settings, study_uid))
-        _write(images, n, pixels, geometry, phase, settings, plans[n], np.random.default_rng([seed, 5, n]))
+        plans.append(plan_series(n, phase, settings, study_uid))
+        write_phase(images, n, pixels, geometry, phase, settings, plans[n], np.random.default_rng([seed, 5, n]))
         label_files.append(out_dir / "truth" / f"{n + 1}_labels.nii.gz")
         write_nifti(label_files[n], labels, geometry)
         phases.append(_phase_truth(n, phase, settings, plans[n], breathing, lesions, labels, geometry))
@@ -119,17 +119,19 @@ def scan_geometry(settings: SimulationSettings) -> Geometry:
     return Geometry(settings.shape, affine)
 
 
-def write_nifti(file: Path, values: NDArray[np.int16] | NDArray[np.uint8], geometry: Geometry) -> None:
-    """Write an array (slice, row, column) as compressed NIfTI, always the same bytes. Axes column, row, slice; RAS."""
+def write_nifti(file: Path, values: NDArray[np.int16] | NDArray[np.uint8], geometry: Geometry, effort: int = 3) -> None:
+    """Write an array (slice, row, column) as NIfTI, always the same bytes. Axes column, row, slice; RAS. effort: of the
+    compression, 0 (none, for a name that ends in .nii) to 9."""
     import nibabel as nib
 
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.affine[:, [2, 1, 0, 3]]
     image = nib.Nifti1Image(values.transpose(2, 1, 0), affine)
     image.header.set_xyzt_units("mm", "sec")
-    file.write_bytes(gzip.compress(image.to_bytes(), compresslevel=3, mtime=0))
+    file.write_bytes(gzip.compress(image.to_bytes(), compresslevel=effort, mtime=0) if effort else image.to_bytes())
 
 
-def _plan(n: int, phase: PhaseSettings, settings: SimulationSettings, study_uid: str) -> dicom.SeriesPlan:
+def plan_series(n: int, phase: PhaseSettings, settings: SimulationSettings, study_uid: str) -> dicom.SeriesPlan:
+    """Numbers and UIDs of the n-th phase's series."""
     single = settings.one_series
     return dicom.SeriesPlan(
         study_uid=study_uid,
@@ -142,8 +144,10 @@ def _plan(n: int, phase: PhaseSettings, settings: SimulationSettings, study_uid:
     )
 
 
-def _write(images: Path, n: int, pixels: NDArray[np.int16], geometry: Geometry, phase: PhaseSettings,
-           settings: SimulationSettings, plan: dicom.SeriesPlan, rng: np.random.Generator) -> None:  # fmt: skip
+def write_phase(images: Path, n: int, pixels: NDArray[np.int16], geometry: Geometry, phase: PhaseSettings,
+           settings: SimulationSettings, plan: dicom.SeriesPlan, rng: np.random.Generator,
+           effort: int = 3) -> None:  # fmt: skip
+    """Write the n-th phase below images in the form that the settings ask for. effort: see `write_nifti`."""
     affine = geometry.affine.copy()
     for axis, name in enumerate(("slice", "row", "column")):
         if name in settings.flip:
@@ -156,7 +160,8 @@ def _write(images: Path, n: int, pixels: NDArray[np.int16], geometry: Geometry, 
     )
     folder.mkdir(parents=True, exist_ok=True)
     if settings.output == "nifti":
-        write_nifti(folder / f"{n + 1}_{phase.label}.nii.gz", np.ascontiguousarray(pixels), stored)
+        name = f"{n + 1}_{phase.label}.nii" + (".gz" if effort else "")
+        write_nifti(folder / name, np.ascontiguousarray(pixels), stored, effort)
     elif settings.output == "enhanced":
         write_enhanced(folder / f"phase{n + 1}.dcm", pixels, stored, phase, settings, plan)
     else:

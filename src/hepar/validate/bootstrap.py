@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike
 from hepar.errors import WrongCall
 from hepar.record import Estimate
 from hepar.validate.inputs import Floats
+from hepar.validate.proportion import proportion
 
 DRAWS = 2000
+ALL_ALIKE = "Wilson, patients as units, since all are alike"
 _AT_ONCE = 2_000_000
 """Weights held at a time, which bounds the memory."""
 
@@ -56,6 +58,33 @@ def of_sums(
     return Estimate(
         value, min(value, float(low)), max(value, float(high)), level, f"bootstrap of patients, {draws} draws"
     )
+
+
+def of_share(
+    columns: ArrayLike, *, why_none: str, patients: ArrayLike | None = None, draws: int = DRAWS, seed: int = 0,
+    level: float = 0.95,
+) -> Estimate:  # fmt: skip
+    """First column over the second, a share of things that belong together in patients, with the interval of
+    `of_sums`. Where all or none count, drawing tells nothing: then Wilson's interval, each patient with such things
+    taken as one of them, which is the most that belonging together can cost."""
+    value = of_sums(columns, ratio, why_none=why_none, patients=patients, draws=draws, seed=seed, level=level)
+    if value.estimate not in (0.0, 1.0) or value.low is not None:
+        return value
+    there = np.asarray(columns, dtype=np.float64)[:, 1] > 0
+    n = int(there.sum()) if patients is None else np.unique(np.asarray(patients)[there]).size
+    found = proportion(n if value.estimate == 1.0 else 0, n, level=level)
+    return Estimate(value.estimate, found.low, found.high, level, ALL_ALIKE)
+
+
+def of_rate(
+    columns: ArrayLike, *, patients: ArrayLike | None = None, draws: int = DRAWS, seed: int = 0, level: float = 0.95
+) -> Estimate:
+    """First column (events) over the second (cases). Without any event: Poisson's exact interval, patients as units."""
+    value = of_sums(columns, ratio, why_none="no case", patients=patients, draws=draws, seed=seed, level=level)
+    if value.estimate != 0.0 or value.low is not None:
+        return value
+    n = len(np.asarray(columns)) if patients is None else np.unique(np.asarray(patients)).size
+    return Estimate(0.0, 0.0, float(-np.log((1 - level) / 2) / n), level, "Poisson, exact, patients as units")
 
 
 def ratio(sums: Floats) -> Floats:

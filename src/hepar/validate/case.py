@@ -36,6 +36,7 @@ class MaskMeasures:
     hd95_mm: Estimate
     hd100_mm: Estimate
     nsd: float
+    tolerance_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,7 @@ class CaseResult:
     split: int
     patient: str = ""
     lesion_structure: str = ""
+    criterion: str = "overlap"
     marks: CaseMarks | None = None
     lits: dict[str, LitsCase] | None = None
     """By version of the rules."""
@@ -69,7 +71,7 @@ def measure_masks(
     return MaskMeasures(
         shared, shared.pred * voxel_ml, shared.ref * voxel_ml, shared.dice, shared.jaccard, shared.voe,
         shared.rvd_over_ref, shared.rvd_over_pred, number(distances.assd_mm), number(distances.rmsd_mm),
-        number(distances.hd95_mm), number(distances.hd100_mm), distances.nsd(tolerance_mm),
+        number(distances.hd95_mm), number(distances.hd100_mm), distances.nsd(tolerance_mm), tolerance_mm,
     )  # fmt: skip
 
 
@@ -123,7 +125,16 @@ def measure_case(
         }  # fmt: skip
     detected = case_lesions(match, spacing_mm, patient=patient or case)
     return CaseResult(
-        case, measured, detected, len(match.merged), len(match.split), patient or case, lesions, marks, lits
+        case,
+        measured,
+        detected,
+        len(match.merged),
+        len(match.split),
+        patient or case,
+        lesions,
+        criterion,
+        marks,
+        lits,
     )
 
 

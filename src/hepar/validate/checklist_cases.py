@@ -105,9 +105,9 @@ def partitions(run: Run) -> Told:
 
 
 def disjoint(run: Run) -> Told:
-    """Whether the parts share a patient or a study, where columns for both were named."""
+    """Whether the parts share a patient, a study or an image, where columns for both were named."""
     split = run.settings.get("split")
-    levels = [what for what, key in (("patient", "patient"), ("study", "study")) if run.settings.get(key)]
+    levels = [what for what in ("patient", "study", "image") if run.settings.get(what)]
     if not split or not levels:
         return None
     return (

@@ -9,7 +9,6 @@ from __future__ import annotations
 from hepar.validate.checklist_run import (
     ANSWERED,
     PARTLY,
-    One,
     Run,
     Told,
     by_column,
@@ -87,7 +86,7 @@ def performance(run: Run) -> Told:
     else:
         found = [one for one in run.measures if one["estimate"] is not None and one["low"] is not None
                  and (one["section"] in WHOLE or not (one["group"] or one["section"].startswith(IN_PARTS)))
-                 and one["name"] not in ("prevalence", "median follow-up")]  # fmt: skip
+                 and one["name"] not in ("prevalence", "median follow-up", "free of the event")]  # fmt: skip
     return (ANSWERED, "; ".join(map(named, found)) + ".") if found else None
 
 
@@ -111,7 +110,7 @@ def diagnostic(run: Run) -> Told:
               "found (recall)", "right (precision)")  # fmt: skip
     found = [one for one in run.measures if one["name"].startswith(starts) and one["low"] is not None
              and not one["section"].startswith(IN_PARTS)
-             and (run.kind == "compare" or one["group"] in ("", "all sizes"))]  # fmt: skip
+             and (run.kind == "compare" or one["section"] in WHOLE or one["group"] in ("", "all sizes"))]  # fmt: skip
     if not found:
         return None
     cut = run.told("threshold")
@@ -188,16 +187,12 @@ def fairness(run: Run) -> Told:
     by = [str(name).partition(":")[0] for name in run.settings.get("by", ())]
     if not by:
         return None
-    gaps = [one for one in run.measures if one["estimate"] is not None
-            and ("largest gap" in one["group"] or one["section"].endswith("largest gaps"))
-            and any(one["section"].startswith(f"By {name}") for name in by)]  # fmt: skip
-    text = f"Every measure was judged by {', '.join(by)}; groups too small to judge are named as such."
-    told = [f"{one['section']}, {one['group']} {value(one)}" for one in gaps if _of_area(one)]
+    judged = dict.fromkeys(one["name"] for one in run.measures if one["section"] in {f"By {name}" for name in by})
+    gaps = [one for one in run.measures if one["estimate"] is not None and one["group"].startswith(("AUC", "C-index"))
+            and one["section"] in {f"By {name}: largest gaps" for name in by}]  # fmt: skip
+    text = f"Judged by {', '.join(by)}: {', '.join(judged)}. Groups too small to judge are named as such."
+    told = [f"{one['section']}, {one['group']} {value(one)}" for one in gaps]
     return PARTLY, text + (f" {upper('; '.join(told))}." if told else "")
-
-
-def _of_area(one: One) -> bool:
-    return bool(one["name"] == "AUC" or one["group"].startswith("AUC"))
 
 
 def _updated(run: Run) -> list[str]:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from hepar.errors import Refused, WrongCall
 from hepar.record import Estimate
-from hepar.validate.discrimination import compare_paired
-from hepar.validate.inputs import Bools, Floats
+from hepar.validate.discrimination import auc, compare_paired
+from hepar.validate.inputs import Bools, Floats, Ints, quantile
 from hepar.validate.mrmc import mrmc
-from hepar.validate.proportion import proportion
+from hepar.validate.proportion import clustered, proportion
+from hepar.validate.pulls import CALIBRATION, UNITS, Pull, estimate, paired_gap, variance
 from hepar.validate.reclassification import WARNING, idi, nri
 from hepar.validate.results import Chart, Results, series
 from hepar.validate.roc import roc_curve
-from hepar.validate.score_table import ScoreSettings, read_columns
+from hepar.validate.score_table import ScoreSettings, clusters, read_columns, require
 from hepar.validate.thresholds import mcnemar
 from hepar.validate.utility import net_benefit
 
@@ -26,7 +28,10 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class CompareSettings:
-    """Columns of both tables. reader: None for models; else both tables hold every reader's score of every case."""
+    """Columns of both tables. reader: None for models; else both tables hold every reader's score of every case.
+
+    patient: who the cases belong to, where one has several. categories: risks that part categories, for the NRI.
+    """
 
     case: str = "case"
     truth: str = "truth"
@@ -34,6 +39,15 @@ class CompareSettings:
     reader: str | None = None
     positive: str | None = None
     threshold: float | None = None
+    patient: str | None = None
+    categories: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        rising = all(0.0 < a < b < 1.0 for a, b in pairwise((*self.categories, 1.0 - 1e-12)))
+        if self.categories and not rising:
+            raise WrongCall(f"the categories {self.categories}; needed: rising risks inside 0 to 1, as 0.1, 0.3")
+        if self.reader is not None and self.patient is not None:
+            raise WrongCall("patients with several cases are not taken into account for readers; leave --patient out")
 
 
 def judge_comparison(
@@ -64,8 +78,24 @@ def judge_comparison(
     if settings.reader is not None:
         _readers(shared, truth, a, b, results)
     else:
-        _models(truth, a, b, settings, results)
+        _models(truth, a, b, settings, results, _patients(first, shared, settings, results))
     return results
+
+
+def _patients(
+    columns: Mapping[str, Sequence[str]], shared: Sequence[Key], settings: CompareSettings, results: Results
+) -> Ints | None:
+    """A number per shared case, the same for cases of one patient of the first table; None where each has one."""
+    if settings.patient is None:
+        return None
+    require(columns, [settings.patient])
+    of = dict(zip(_keys(columns, settings), (name.strip() for name in columns[settings.patient]), strict=True))
+    found = clusters({"patient": np.array([of[key] for key in shared], dtype=object)}, "patient")
+    if found is None or np.unique(found).size == found.size:
+        return None
+    results.notes.append("Some patients have several cases; the intervals take them as belonging together, but for "
+                         "McNemar's test, NRI and IDI, which take them as independent.")  # fmt: skip
+    return found
 
 
 def _rows(
@@ -90,15 +120,22 @@ def _keys(columns: Mapping[str, Any], settings: CompareSettings) -> list[Key]:
     return list(zip(cases, readers, strict=True))
 
 
-def _models(truth: Bools, a: Floats, b: Floats, settings: CompareSettings, results: Results) -> None:
+def _models(
+    truth: Bools, a: Floats, b: Floats, settings: CompareSettings, results: Results, patients: Ints | None
+) -> None:
     section, n = "Telling positive from negative", truth.size
     if min(int(truth.sum()), int((~truth).sum())) < 2:
         raise Refused("fewer than two cases of one class; a comparison needs at least two of each")
-    found = compare_paired(truth, a, b)
-    results.add(section, "first", "AUC", found.first, n)
-    results.add(section, "second", "AUC", found.second, n)
-    results.add(section, "first less second", "AUC", found.difference, n)
-    results.add(section, "first less second", "p of no difference", found.p, n)
+    if patients is None:
+        found = compare_paired(truth, a, b)
+        one, other, gap, p = found.first, found.second, found.difference, found.p
+    else:
+        one, other = (auc(truth, score, cluster=patients) for score in (a, b))
+        gap, p = paired_gap("AUC", truth, a, b, cluster=patients)
+    results.add(section, "first", "AUC", one, n)
+    results.add(section, "second", "AUC", other, n)
+    results.add(section, "first less second", "AUC", gap, n)
+    results.add(section, "first less second", "p of no difference", p, n)
     curves = [roc_curve(truth, score) for score in (a, b)]
     results.charts.append(Chart(section, "ROC curves", "The further above the diagonal, the better.", "1 - specificity",
                                 "sensitivity", (series("first", "line", curves[0].x, curves[0].y),
@@ -109,16 +146,22 @@ def _models(truth: Bools, a: Floats, b: Floats, settings: CompareSettings, resul
         for who, name in ((truth, "sensitivity"), (~truth, "specificity")):
             right = [(score[who] >= settings.threshold) == truth[who] for score in (a, b)]
             for group, mark in zip(("first", "second"), right, strict=True):
-                results.add(section, group, name, proportion(int(mark.sum()), mark.size), mark.size)
+                share = proportion(int(mark.sum()), mark.size) if patients is None else clustered(mark, patients[who])
+                results.add(section, group, name, share, mark.size)
+            score_gap, _ = paired_gap(name, truth, a, b, settings.threshold, cluster=patients)
+            results.add(section, "first less second", name, score_gap, int(who.sum()))
             test = mcnemar(truth[who], a[who] >= settings.threshold, b[who] >= settings.threshold)
             results.add(section, "p of no difference (McNemar, exact)", name, test.p_exact, int(who.sum()))
     if min(a.min(), b.min()) < 0 or max(a.max(), b.max()) > 1:
         results.notes.append("A score is no probability, so reclassification and net benefit cannot be compared.")
         return
-    section = "Reclassification, from second to first"
-    results.notes.append(WARNING)
-    results.add(section, "", "NRI, continuous", nri(truth, b, a).nri, n)
-    results.add(section, "", "IDI", idi(truth, b, a).idi, n)
+    section = "Calibration of both"
+    for name in (*CALIBRATION, "Brier score"):
+        for group, score in (("first", a), ("second", b)):
+            results.add(section, group, name, estimate(name, truth, score, cluster=patients), n, UNITS[name])
+        if name != "observed / expected":
+            results.add(section, "first less second", name, paired_gap(name, truth, a, b, cluster=patients)[0], n)
+    _reclassified(truth, a, b, settings, results)
     cuts = np.arange(1, 100) / 100.0
     cuts = cuts[cuts <= max(0.2, min(0.95, 2.5 * float(truth.mean())))]
     ours, theirs = net_benefit(truth, a, cuts), net_benefit(truth, b, cuts)
@@ -127,11 +170,12 @@ def _models(truth: Bools, a: Floats, b: Floats, settings: CompareSettings, resul
         i = int(np.argmin(np.abs(cuts - cut)))
         if abs(cuts[i] - cut) < 1e-9:
             weight = np.where(truth, 1.0, -cut / (1 - cut))
-            gap = weight * ((a >= cut).astype(float) - (b >= cut))
-            half = 1.959963984540054 * float(gap.std(ddof=1)) / np.sqrt(n)
-            value = float(gap.mean())
+            weighed = weight * ((a >= cut).astype(float) - (b >= cut))
+            value, how = float(weighed.mean()), "wald" if patients is None else "wald, clustered by patient"
+            spread = variance(Pull(value, (weighed - value) / n, variance=float(weighed.var(ddof=1)) / n), patients)
+            half = quantile(0.95) * float(np.sqrt(spread))
             results.add(section, f"acting from {cut:.0%}", "net benefit, first less second",
-                        Estimate(value, value - half, value + half, 0.95, "wald"), n, "per patient")  # fmt: skip
+                        Estimate(value, value - half, value + half, 0.95, how), n, "per patient")  # fmt: skip
     floor = -0.1 * float(truth.mean())
     lines = [np.where(v < floor, np.nan, v) for v in (ours.model, theirs.model, ours.treat_all)]
     results.charts.append(Chart(section, "Decision curves", "Net benefit per patient; the highest line is best.",
@@ -139,6 +183,28 @@ def _models(truth: Bools, a: Floats, b: Floats, settings: CompareSettings, resul
                                 (series("first", "line", cuts, lines[0]), series("second", "line", cuts, lines[1]),
                                  series("treat all", "dashed", cuts, lines[2]),
                                  series("treat nobody", "dashed", cuts, ours.treat_none))))  # fmt: skip
+
+
+def _reclassified(truth: Bools, a: Floats, b: Floats, settings: CompareSettings, results: Results) -> None:
+    """NRI and IDI with their warning; with categories the tables of who moved where."""
+    section, n = "Reclassification, from second to first", truth.size
+    results.notes.append(WARNING)
+    found = nri(truth, b, a)
+    results.add(section, "", "NRI, continuous", found.nri, n, "read it beside AUC, calibration and net benefit")
+    results.add(section, "", "of it, events", found.nri_events, int(truth.sum()))
+    results.add(section, "", "of it, non-events", found.nri_nonevents, int((~truth).sum()))
+    results.add(section, "", "IDI", idi(truth, b, a).idi, n, "read it beside AUC, calibration and net benefit")
+    if not settings.categories:
+        return
+    found = nri(truth, b, a, cutoffs=settings.categories)
+    cuts = [f"{cut:.3g}" for cut in settings.categories]
+    names = [f"below {cuts[0]}", *(f"{x} to below {y}" for x, y in pairwise(cuts)), f"{cuts[-1]} and over"]
+    results.add(section, "", "NRI, categories", found.nri, n, f"parted at {', '.join(cuts)}")
+    for what, table in (("events", found.table_events), ("non-events", found.table_nonevents)):
+        if table is not None:
+            for i, row in enumerate(names):
+                for j, column in enumerate(names):
+                    results.add(f"{section}: {what}", f"second {row}", f"first {column}", float(table[i, j]), n)
 
 
 def _readers(keys: Sequence[Key], truth: Bools, a: Floats, b: Floats, results: Results) -> None:

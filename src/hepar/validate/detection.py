@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from hepar.errors import WrongCall
 from hepar.record import Estimate
-from hepar.validate.bootstrap import of_sums, ratio
+from hepar.validate.bootstrap import of_rate, of_share, of_sums
 from hepar.validate.inputs import Bools, Floats, Ints
 from hepar.validate.matching import LabelMap, LesionMatch
 from hepar.validate.proportion import proportion
@@ -113,9 +113,9 @@ def lesion_wise(cases: Sequence[CaseLesions], *, draws: int = 2000, seed: int = 
         n_ref, found, n_pred, true = (int(v) for v in counts.sum(axis=0))
 
         def estimate(columns: ArrayLike, why: str) -> Estimate:
-            return of_sums(columns, ratio, why_none=why, patients=patients, draws=draws, seed=seed)
+            return of_share(columns, why_none=why, patients=patients, draws=draws, seed=seed)
 
-        ones = np.ones(len(cases))
+        per_case = np.column_stack([counts[:, 2] - counts[:, 3], np.ones(len(cases))])
         f1 = of_sums(counts, _f1, why_none="no lesion and no prediction of this size", patients=patients, draws=draws,
                      seed=seed)  # fmt: skip
         rows.append(
@@ -124,7 +124,7 @@ def lesion_wise(cases: Sequence[CaseLesions], *, draws: int = 2000, seed: int = 
                 estimate(counts[:, [1, 0]], "no lesion of this size"),
                 estimate(counts[:, [3, 2]], "no prediction of this size"),
                 f1,
-                estimate(np.column_stack([counts[:, 2] - counts[:, 3], ones]), "no case"),
+                of_rate(per_case, patients=patients, draws=draws, seed=seed),
             )
         )  # fmt: skip
     return tuple(rows)

@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from hepar.errors import WrongCall
 from hepar.record import Estimate
-from hepar.validate.bootstrap import draw_weights
+from hepar.validate.bootstrap import ALL_ALIKE, draw_weights
 from hepar.validate.discrimination import placements_of, with_interval
 from hepar.validate.inputs import Floats, Ints, numbers
+from hepar.validate.proportion import proportion
 
 LUNA_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False marks per image at which LUNA16 averages the sensitivity."""
@@ -110,9 +111,14 @@ def froc_summary(
 
     def estimate(value: float, line: Floats) -> Estimate:
         low, high = np.quantile(line, ((1 - level) / 2, (1 + level) / 2))
-        if low == high:
+        if low < high:
+            return Estimate(value, min(value, float(low)), max(value, float(high)), level, method)
+        if value not in (0.0, 1.0):
             return Estimate(value)
-        return Estimate(value, min(value, float(low)), max(value, float(high)), level, method)
+        # all alike: drawing tells nothing, see `of_share`
+        n = np.unique(code[of.lesion_image]).size
+        found = proportion(n if value == 1.0 else 0, n, level=level)
+        return Estimate(value, found.low, found.high, level, ALL_ALIKE)
 
     each = tuple(estimate(float(v), line) for v, line in zip(values, table.T, strict=True))
     return FrocSummary(rates, each, estimate(float(values.mean()), table.mean(axis=1)))

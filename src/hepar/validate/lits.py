@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,6 +37,7 @@ from hepar.validate.surfaces import checked_spacing, surface_distances
 SCORER, NOTEBOOK, CORRECTED = VERSIONS = ("as published (scorer)", "as published (notebook)", "corrected")
 LARGE = 9001.0
 """What the published scorer gives where there is no value."""
+_NOT_THERE = Estimate.cannot_tell("the notebook does not compute it")
 _STOPS = "the notebook stops here: it divides by the voxels of an empty mask"
 
 
@@ -102,7 +104,8 @@ def lits_case(
             pred_voxels, ref_voxels = match.pred_voxels, match.ref_voxels
             pairs = [((pair.pred,), (pair.ref,)) for pair in match.pairs]
         false, missed = int(pred_voxels.size) - true, int(ref_voxels.size) - true
-        found = [_outline(*_cut(labels, pair), spacing, version) for pair in pairs]
+        boxes = [ndimage.find_objects(one) for one in labels] if pairs else []
+        found = [_outline(*_cut(labels, boxes, pair), spacing, version) for pair in pairs]
     in_lesions = counts(one, other)
     in_livers = Counts(0, 0, 0) if livers is None else counts(*livers)
     return LitsCase(
@@ -114,9 +117,10 @@ def lits_case(
     )  # fmt: skip
 
 
-def _cut(labels: tuple[LabelMap, LabelMap], numbers: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[Bools, Bools]:
-    """The masks of some numbers of both maps, in the box around them."""
-    boxes = [ndimage.find_objects(one, max(of)) for one, of in zip(labels, numbers, strict=True)]
+def _cut(
+    labels: tuple[LabelMap, LabelMap], boxes: list[Any], numbers: tuple[tuple[int, ...], tuple[int, ...]]
+) -> tuple[Bools, Bools]:
+    """The masks of some numbers of both maps, in the box around them. boxes: of every number, of both maps."""
     of_all = [boxes[i][number - 1] for i in (0, 1) for number in numbers[i]]
     box = tuple(slice(min(b[k].start for b in of_all), max(b[k].stop for b in of_all)) for k in range(3))
     one, other = (np.isin(labels[i][box], numbers[i]) for i in (0, 1))
@@ -142,9 +146,10 @@ def _outline(
     voe = jaccard if jaccard.estimate is None else Estimate(1.0 - jaccard.estimate)
     rvd = voxels.rvd_over_pred if voxels.pred else Estimate.cannot_tell(_STOPS)
     if voxels.pred == 0 or voxels.ref == 0:
-        none = Estimate(0.0 if version == NOTEBOOK else LARGE)
-        rvd = rvd if version == NOTEBOOK else none
-        return LitsOutline(dice, jaccard, voe, rvd, none, none, none)
+        if version == NOTEBOOK:
+            return LitsOutline(dice, jaccard, voe, rvd, Estimate(0.0), _NOT_THERE, Estimate(0.0))
+        none = Estimate(LARGE)
+        return LitsOutline(dice, jaccard, voe, none, none, none, none)
     if version == SCORER and whole:
         # the scorer never computes distances of all lesions of a case together
         none = Estimate.cannot_tell("the scorer scores found lesions only")
@@ -153,7 +158,7 @@ def _outline(
     largest = float(both.max())
     if version == NOTEBOOK:
         largest = max(float(part.max()) for part in edge_distances(one, other, spacing, 6))
-        root = Estimate.cannot_tell("the notebook does not compute it")
+        root = _NOT_THERE
     else:
         root = Estimate(float(np.sqrt(np.mean(both**2))))
     return LitsOutline(dice, jaccard, voe, rvd, Estimate(float(both.mean())), root, Estimate(largest))
@@ -224,7 +229,7 @@ def lits_set(cases: Sequence[LitsCase]) -> LitsSet:
         # only the Dice of a case's lesions together is computed by it
         lesion = {"dice": lesion["dice"]}
     largest = burden if version == SCORER else np.abs(burden)
-    nothing = Estimate.cannot_tell("no liver was given, or none is in both masks")
+    nothing = _NOT_THERE if version == NOTEBOOK else Estimate.cannot_tell("no liver, or in one of the masks only")
     return LitsSet(
         version, _share(true, true + false, none or "nothing was predicted", version == SCORER),
         _share(true, true + missed, none or "no lesion in any reference", version == SCORER),

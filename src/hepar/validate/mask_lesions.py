@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from hepar.validate.case import CaseResult
 
 RATE_NAMES = ("1/8", "1/4", "1/2", "1", "2", "4", "8")
+FOUND_WHEN = {
+    "overlap": "A lesion counts as found as soon as prediction and reference share one voxel of it: a generous rule.",
+    "iou>0.1": "A lesion counts as found when over a tenth of what either outline covers is shared (IoU over 0.1).",
+    "iou>0.5": "A lesion counts as found when over half of what either outline covers is shared (IoU over 0.5): a "
+               "strict rule, small lesions fail it easily.",
+    "centroid": "A lesion counts as found when the centre of a predicted lesion lies in it.",
+}  # fmt: skip
 LITS_NAMES = {
     "dice": ("Dice", ""), "jaccard": ("Jaccard", ""), "voe": ("overlap error", ""), "rvd": ("RVD", ""),
     "assd_mm": ("mean surface distance", "mm"), "rmsd_mm": ("root mean square distance", "mm"),
@@ -37,15 +44,33 @@ def detection(cases: Sequence[CaseResult], results: Results, draws: int) -> None
         results.add(BY_LESION, row.name, "false findings per case", row.false_per_case, len(lesions))
     table = patient_wise(lesions)
     with_lesions, without = table.tp + table.fn, table.fp + table.tn
-    for name, value, n in (("sensitivity (any lesion)", table.sensitivity, with_lesions),
-                           ("specificity (no lesion)", table.specificity, without),
-                           ("positive predictive value", table.ppv, table.tp + table.fp),
-                           ("negative predictive value", table.npv, table.tn + table.fn),
-                           ("accuracy", table.accuracy, with_lesions + without)):  # fmt: skip
-        results.add(BY_PATIENT, "", name, value, n)
+    for name, value, n, words in (
+        (
+            "sensitivity (any lesion)",
+            table.sensitivity,
+            with_lesions,
+            "of patients with lesions: any is predicted",
+        ),
+        ("specificity (no lesion)", table.specificity, without, "of patients without: none is predicted"),
+        (
+            "positive predictive value",
+            table.ppv,
+            table.tp + table.fp,
+            "of patients with any predicted: rightly so",
+        ),
+        (
+            "negative predictive value",
+            table.npv,
+            table.tn + table.fn,
+            "of patients with none predicted: rightly so",
+        ),
+        ("accuracy", table.accuracy, with_lesions + without, "of all patients: told rightly"),
+    ):
+        results.add(BY_PATIENT, "", name, value, n, words)
     for one in patients_by_size(lesions):
         results.add(BY_LARGEST, one.name, "suspected", one.suspected, one.patients)
         results.add(BY_LARGEST, one.name, "found in its place", one.found, one.patients)
+    results.notes.append(FOUND_WHEN[cases[0].criterion])
     merged, split = sum(case.merged for case in cases), sum(case.split for case in cases)
     if merged or split:
         results.notes.append(

@@ -24,7 +24,7 @@ PER_CASE = (
     ("rvd_over_ref", "volume difference (RVD), share of the reference", ""),
     ("rvd_over_pred", "RVD as the LiTS code has it, share of the prediction, sign reversed", ""),
 )  # fmt: skip
-FEW_CASES = 10
+FEW_CASES = 30
 
 
 def judge_masks(cases: Sequence[CaseResult], results: Results, *, draws: int = 2000) -> Results:
@@ -35,9 +35,10 @@ def judge_masks(cases: Sequence[CaseResult], results: Results, *, draws: int = 2
     patients = [case.patient for case in cases]
     if len(cases) < FEW_CASES:
         results.notes.append(
-            f"{len(cases)} cases: too few for firm conclusions; intervals drawn from so few are too narrow."
+            f"{len(cases)} cases are few: no firm conclusions; intervals drawn from fewer than {FEW_CASES} are rough "
+            "and tend to be too narrow."
         )
-    elif len(set(patients)) < len(patients):
+    if len(set(patients)) < len(patients):
         results.notes.append(f"{len(cases)} cases of {len(set(patients))} patients; intervals draw patients.")
     for name in cases[0].structures:
         _structure(name, cases, patients, results, draws)
@@ -63,6 +64,7 @@ def _structure(name: str, cases: Sequence[CaseResult], patients: Sequence[str], 
         value = Estimate.cannot_tell("in every case one of the two masks is empty")
         if there:
             value = mean([v for v, _ in there], patients=[patient for _, patient in there], draws=draws)
+        label = f"surface Dice, tolerance {own[0].tolerance_mm:g} mm" if key == "nsd" else label
         results.add(OVERLAP, name, label, value, len(there), unit)
     empty = sum(one.assd_mm.estimate is None for one in own)
     if empty:

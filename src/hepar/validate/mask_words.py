@@ -1,6 +1,9 @@
-"""What stands above each table of `hepar validate masks`, for a reader who never saw such a table."""
+"""What stands above each table of `hepar validate masks`, for a reader who never saw one, and its first figures."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 OVERLAP = "Outlines: how well they agree"
 VOLUMES = "Volumes"
@@ -10,6 +13,14 @@ BY_LARGEST = "Patients with lesions, by their largest lesion"
 FROC = "Finding lesions at other thresholds (FROC)"
 LITS = "Scores of the LiTS challenge, three ways"
 
+FIRST = (
+    (OVERLAP, "liver", "Dice", "Dice of the liver"), (OVERLAP, "lesion", "Dice", "Dice of the lesions"),
+    (BY_LESION, "all sizes", "found (recall)", "lesions found"),
+    (BY_LESION, "all sizes", "right (precision)", "predictions that are right"),
+    (BY_LESION, "all sizes", "false findings per case", "false findings per case"),
+)  # fmt: skip
+"""Section, group and name of a measure, and what it is called on top of the report."""
+
 WORDS = {
     OVERLAP: (
         "Each measure is taken per case and averaged. Dice is twice the shared volume over the sum of both volumes: "
@@ -17,8 +28,8 @@ WORDS = {
         "is 1 less Jaccard. The surface distance is how far the two outlines lie apart, in millimetres, on average "
         "(mean, or root mean square, which weighs large errors more), for all but the worst 5 % of the surface "
         "(Hausdorff 95 %), and at the worst place. Surface Dice is the share of both surfaces that lies within the "
-        "tolerance named at the end. Dice falls with size: the same error of one millimetre costs a small lesion "
-        "far more than a liver."
+        "tolerance. Dice falls with size: the same error of one millimetre costs a small lesion far more than a "
+        "liver."
     ),
     VOLUMES: (
         "Prediction less reference, per case. The limits of agreement hold about 95 of 100 differences; ICC is 1 "
@@ -29,7 +40,7 @@ WORDS = {
         "that was predicted (recall, sensitivity by lesion). Right: of the predicted lesions, the share that is one "
         "(precision). F1 joins both. Sizes are the longest diameter in one slice; found goes by the size in the "
         "reference, right by the predicted size. Lesions of one patient are not independent, so the intervals draw "
-        "whole patients."
+        "whole patients; where all or none were found, each patient counts once (Wilson)."
     ),
     BY_PATIENT: (
         "A patient counts as positive if any lesion is predicted, wherever it lies. Predictive values hold for the "
@@ -54,3 +65,18 @@ WORDS = {
     ),
 }
 """Section -> its explanation."""
+
+
+def mask_tiles(made: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
+    """Name, value, interval and whether it is missing, of the figures that stand first; none in other reports."""
+    from hepar.validate.pages import number
+
+    own = {(one["section"], one["group"], one["name"]): one for one in made["measures"]}
+    found = []
+    for section, group, name, shown in FIRST:
+        one = own.get((section, group, name))
+        if one is not None:
+            span = "" if one["low"] is None else f"{number(one['low'])} to {number(one['high'])}"
+            value = "cannot tell" if one["estimate"] is None else number(one["estimate"])
+            found.append((shown, value, span or one["missing"], one["estimate"] is None))
+    return found

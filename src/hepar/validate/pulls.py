@@ -14,7 +14,7 @@ import numpy as np
 from hepar.errors import WrongCall
 from hepar.record import Estimate
 from hepar.validate.discrimination import auc, compare_unpaired, placements
-from hepar.validate.inputs import Bools, Floats, Ints, quantile
+from hepar.validate.inputs import Bools, Floats, Ints, quantile, two_sided
 from hepar.validate.logistic import logistic
 from hepar.validate.proportion import clustered, difference
 from hepar.validate.proportion import proportion as share_of
@@ -25,6 +25,11 @@ CALIBRATION = ("calibration slope", "calibration in the large", "observed / expe
 OF_A_RISK = (*CALIBRATION, "Brier score")
 """Measures that need a probability."""
 UNITS = {
+    "AUC": "0.5 is blind, 1 perfect",
+    "sensitivity": "positive cases called positive",
+    "specificity": "negative cases called negative",
+    "positive predictive value": "truly positive of those called so",
+    "negative predictive value": "truly negative of those called so",
     "calibration slope": "1 is right; below: risks too extreme",
     "calibration in the large": "0 is right; above: risks too low",
     "observed / expected": "1 is right; above: risks too low",
@@ -212,3 +217,23 @@ def gap(
 
 def _two_each(positive: Bools) -> bool:
     return min(int(positive.sum()), int((~positive).sum())) > 1
+
+
+def paired_gap(
+    name: str, positive: Bools, first: Floats, second: Floats, threshold: float | None = None, *,
+    cluster: Ints | None = None, level: float = 0.95,
+) -> tuple[Estimate, float | None]:  # fmt: skip
+    """A measure of one score less that of another on the same rows, and p of no difference: normal, from the rows'
+    difference of pulls, so that what both scores share cancels out."""
+    one, other = (pull(name, positive, score, threshold) for score in (first, second))
+    for found in (one, other):
+        if isinstance(found, str):
+            return Estimate.cannot_tell(found), None
+    assert isinstance(one, Pull)
+    assert isinstance(other, Pull)
+    away, spread = one.value - other.value, variance(one, cluster, pulls=one.pull - other.pull)
+    if not np.isfinite(spread) or spread <= 0:
+        return Estimate(away), None
+    error = float(np.sqrt(spread))
+    half, how = quantile(level) * error, "wald, paired" + ("" if cluster is None else ", clustered by patient")
+    return Estimate(away, away - half, away + half, level, how), two_sided(away / error)

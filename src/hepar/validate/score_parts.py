@@ -26,19 +26,20 @@ DRAWS, DRAWN_UP_TO = 300, 20_000
 def discrimination(table: ScoreTable, results: Results, threshold: float | None) -> None:
     """Prevalence, AUC, average precision and the measures at the threshold; ROC and precision-recall curves."""
     n = table.score.size
-    results.add(TELLING, "", "prevalence", _prevalence(table), n)
-    results.add(TELLING, "", "AUC", estimate("AUC", table.positive, table.score, cluster=table.cluster), n)
+    results.add(TELLING, "", "prevalence", _prevalence(table), n, "share of positive cases")
+    area = estimate("AUC", table.positive, table.score, cluster=table.cluster)
+    results.add(TELLING, "", "AUC", area, n, UNITS["AUC"])
     if not table.both_classes:
         return
     area = average_precision_interval(table.positive, table.score, patients=table.cluster)
-    results.add(TELLING, "", "average precision", area, n)
+    results.add(TELLING, "", "average precision", area, n, "a blind score has the prevalence")
     if threshold is not None:
-        results.add(TELLING, "", "threshold", threshold, n)
+        results.add(TELLING, "", "threshold", threshold, n, "called positive from this score on")
         for name in SHARES:
             value = estimate(name, table.positive, table.score, threshold, cluster=table.cluster)
-            results.add(TELLING, "", name, value, n)
+            results.add(TELLING, "", name, value, n, UNITS[name])
         for name, ratio in likelihood_ratios(table, threshold).items():
-            results.add(TELLING, "", name, ratio, n)
+            results.add(TELLING, "", name, ratio, n, "1 tells nothing; multiplies the odds")
     roc, pr = roc_curve(table.positive, table.score), precision_recall_curve(table.positive, table.score)
     lines = [series("score", "line", roc.x, roc.y), series("blind guess", "dashed", [0, 1], [0, 1])]
     precise = [series("score", "line", pr.x, pr.y)]

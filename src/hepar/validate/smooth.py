@@ -43,7 +43,7 @@ def loess(x: Floats, y: Floats, at: Floats, *, span: float, degree: int) -> Floa
     n = xs.size
     spread = 0.005 * max(float(xs[-1] - xs[0]), max(abs(float(xs[0])), abs(float(xs[-1]))) * 1e-3 + 1e-30)
     vertices = [float(xs[0]) - spread, float(xs[-1]) + spread]
-    _split(xs, 0, n - 1, floor(n * span * 0.2), vertices)
+    _split(xs, 0, n - 1, floor(n * span * 0.2), (vertices[0], vertices[1]), vertices)
     places = np.array(sorted(vertices))
     q = min(n, floor(n * span + 1e-5))
     fits = np.array([_local(xs, ys, v, q, degree) for v in places])
@@ -58,17 +58,22 @@ def loess(x: Floats, y: Floats, at: Floats, *, span: float, degree: int) -> Floa
     )
 
 
-def _split(xs: Floats, low: int, high: int, most: int, vertices: list[float]) -> None:
-    if high - low + 1 <= most or xs[low] == xs[high]:
+def _split(xs: Floats, low: int, high: int, most: int, edges: tuple[float, float], vertices: list[float]) -> None:
+    """Cut the cell of cases low to high, whose ends are `edges`, at its middle case until `most` cases are left."""
+    if high - low + 1 <= most:
         return
-    middle = (low + high) // 2
-    while middle > low and xs[middle] == xs[middle - 1]:  # ties go to the upper side
-        middle -= 1
-    if xs[middle] in (xs[low], xs[high]):
+    middle, offset = (low + high) // 2, 0
+    while low <= middle + offset < high:  # the cut nearest the middle that parts no tie, above before below
+        if xs[middle + offset] != xs[middle + offset + 1]:
+            middle += offset
+            break
+        offset = -offset if offset > 0 else 1 - offset
+    cut = float(xs[middle])
+    if cut in edges:
         return
-    vertices.append(float(xs[middle]))
-    _split(xs, low, middle, most, vertices)
-    _split(xs, middle + 1, high, most, vertices)
+    vertices.append(cut)
+    _split(xs, low, middle, most, (edges[0], cut), vertices)
+    _split(xs, middle + 1, high, most, (cut, edges[1]), vertices)
 
 
 def _local(xs: Floats, ys: Floats, at: float, q: int, degree: int) -> tuple[float, float]:

@@ -133,6 +133,13 @@ out$survival <- list(time = time, event = event, x1 = z[, 1], x2 = z[, 2], group
   rmean_10 = unname(summary(km, rmean = 10)$table[c("rmean", "se(rmean)")]), log_rank = c(diff3$chisq, diff3$pvalue),
   score = lapply(c(4, 8), score_of))
 
+# ---- smooth curves through risks with ties ----
+out$ties <- lapply(c(1, 2, 2, 2), function(digits) {
+  x <- round(plogis(rnorm(90)), digits); y <- as.numeric(runif(90) < x)
+  list(p = x, y = y, loess = as.numeric(predict(loess(y ~ x), x)), loess1 = as.numeric(predict(loess(y ~ x, degree = 1), x)),
+       lowess = approx(lowess(x, y, iter = 0), xout = x, ties = mean)$y)
+})
+
 out$versions <- c(R = R.version.string, sapply(c("pROC", "rms", "Hmisc", "psych", "vcd", "survival", "riskRegression", "survey"),
                                                function(p) as.character(packageVersion(p))))
 cat(toJSON(out, digits = 15, auto_unbox = TRUE, na = "null"), "\n")

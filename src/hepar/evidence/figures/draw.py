@@ -6,13 +6,16 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 INK, SOFT, LINE = "#1c2329", "#5a6670", "#cdd4da"
 ACCENT, SECOND, BAND = "#0b5a6b", "#b4541a", "#cfe3e8"
-NAME_LENGTH = 44
-"""A study name longer than this loses its middle, which leaves its end (a year, a number) to tell it by."""
+NAME_INCH, NAME_SIZE = 2.5, 7.5
+"""A study name wider than this, at this size in points, loses its middle; its end (a year, a number) tells it."""
+_END = 12
+"""Letters of the end that stay."""
 _LOOK = {
     "font.family": "DejaVu Sans", "font.size": 8.0, "axes.edgecolor": SOFT, "axes.labelcolor": INK, "text.color": INK,
     "xtick.color": SOFT, "ytick.color": SOFT, "axes.linewidth": 0.7, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
@@ -53,10 +56,22 @@ def sheet(width: float, height: float) -> Any:
 
 def short(name: str) -> str:
     """A study name that fits; a dollar sign is no formula."""
-    cut = name
-    if len(name) > NAME_LENGTH:
-        cut = name[: NAME_LENGTH - 13].rstrip() + "\u2026" + name[-12:].lstrip()
+    cut, head = name, len(name) - _END
+    while width_inch(cut, NAME_SIZE) > NAME_INCH and head > 1:
+        head -= 1
+        cut = name[:head].rstrip() + "\u2026" + name[-_END:].lstrip()
     return cut.replace("$", r"\$")
+
+
+@cache
+def width_inch(text: str, size: float) -> float:
+    """Width of one line in our font, `size` in points. Spaces at both ends count."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
+
+    properties = FontProperties(family="DejaVu Sans", size=size)
+    width, _, _ = TextToPath().get_text_width_height_descent(text.replace("$", r"\$"), properties, False)
+    return float(width) / 72
 
 
 def svg(drawing: Drawing) -> bytes:

@@ -64,7 +64,9 @@ def _scales(ax: Any) -> None:
     for ratio in _RATIOS:
         y = float(np.log(ratio)) / 2
         ax.plot([1, 1.03], [y, y], color=SOFT, linewidth=0.7)
-        ax.text(1.05, y, f"{ratio:g}", ha="left", va="center", fontsize=7)
+        # above the lines, on white, so that every number stays readable
+        under = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
+        ax.text(1.05, y, f"{ratio:g}", ha="left", va="center", fontsize=7, bbox=under, zorder=5)
 
 
 def _band(ax: Any, before: float, after: Estimate, colour: str) -> None:

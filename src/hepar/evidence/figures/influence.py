@@ -39,7 +39,7 @@ def influence_plot(result: Result) -> Drawing:
             if number == 0:
                 for i, one in enumerate(result.influence):
                     ax.text(
-                        -1.68, i, short(one.study), transform=ax.get_yaxis_transform(), va="center", fontsize=7.5,
+                        -1.656, i, short(one.study), transform=ax.get_yaxis_transform(), va="center", fontsize=7.5,
                         color=SECOND if one.outlier else "black",
                     )  # fmt: skip
         figure.text(0.012, 1 - 0.58 / height, "Left-out study", weight="bold", va="center", fontsize=8.5)

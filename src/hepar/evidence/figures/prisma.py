@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from hepar.evidence.figures.draw import ACCENT, BAND, INK, SOFT, Drawing, look, sheet
+from hepar.evidence.figures.draw import ACCENT, BAND, INK, SOFT, Drawing, look, sheet, width_inch
 from hepar.evidence.prisma import Flow
 
 _LINE_INCH, _PAD_INCH, _BETWEEN_INCH = 0.165, 0.09, 0.24
@@ -130,16 +129,8 @@ def _pieces(word: str, indent: str) -> list[str]:
     return [*pieces, piece]
 
 
-@cache
 def _inches(text: str) -> float:
-    """Width in our font. Leading and trailing spaces count."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextToPath
-
-    width, _, _ = TextToPath().get_text_width_height_descent(
-        text.replace("$", r"\$"), FontProperties(family="DejaVu Sans", size=_SIZE), False
-    )
-    return float(width) / 72
+    return width_inch(text, _SIZE)
 
 
 def _number(n: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hepar.evidence.figures.draw import INK, LINE, SOFT, Drawing, look, sheet, short
 from hepar.evidence.figures.forest import ROW_INCH
-from hepar.evidence.quality import TO_SETTLE, Quality
+from hepar.evidence.quality_summary import TO_SETTLE, Quality
 from hepar.evidence.quality_table import label
 
 MOST_ROWS = 40
@@ -126,6 +126,7 @@ def _grid(
         ax.set_axis_off()
         ax.set_xlim(0, size[0])
         ax.set_ylim(size[1], 0)
+        discs: dict[str, list[tuple[float, float]]] = {}
         for block in range(blocks):
             left = block * (width + 0.2)
             _block(ax, left, columns, heads, places)
@@ -139,12 +140,13 @@ def _grid(
                 ax.text(left + 0.1, y, short(study.study), va="center", fontsize=7.5)
                 for place, value in zip(places, judged, strict=True):
                     if value:
-                        _disc(ax, left + place, y, value)
+                        discs.setdefault(value, []).append((left + place, y))
         foot = size[1] - below + 0.16
         shown = [name for name in (*names, TO_SETTLE) if name != TO_SETTLE or _open(values)]
         for i, name in enumerate(shown):
-            _disc(ax, 0.2 + 1.0 * i, foot, name)
+            discs.setdefault(name, []).append((0.2 + 1.0 * i, foot))
             ax.text(0.34 + 1.0 * i, foot, name, va="center", fontsize=7.5, color=SOFT)
+        _discs(ax, discs)
         if words:
             ax.text(0.1, foot + 0.18, words, va="top", fontsize=7.5, linespacing=1.35)
     return figure
@@ -161,10 +163,13 @@ def _block(ax: Any, left: float, columns: list[str], heads: list[str], places: l
             ax.plot([left + own[0] - 0.24, left + own[-1] + 0.24], [0.31, 0.31], color=LINE, linewidth=0.8)
 
 
-def _disc(ax: Any, x: float, y: float, value: str) -> None:
-    colour, sign, ink = _SIGNS[value]
-    ax.plot([x], [y], "o", markersize=9.4, color=colour, markeredgecolor=SOFT, markeredgewidth=0.5)
-    ax.text(x, y, sign, ha="center", va="center_baseline", color=ink, fontsize=8, weight="bold")
+def _discs(ax: Any, discs: dict[str, list[tuple[float, float]]]) -> None:
+    """A disc with its sign at every place."""
+    for value, places in discs.items():
+        colour, sign, ink = _SIGNS[value]
+        ax.scatter(*zip(*places, strict=True), s=88, color=colour, edgecolor=SOFT, linewidth=0.5, zorder=2)
+        for x, y in places:
+            ax.text(x, y, sign, ha="center", va="center_baseline", color=ink, fontsize=8, weight="bold")
 
 
 def _legend(figure: Any, names: list[str], height: float) -> None:

@@ -22,6 +22,9 @@ def deeks_funnel(result: Result) -> Drawing | None:
         assert test.slope.estimate is not None
         ax.plot(np.exp(test.intercept.estimate + test.slope.estimate * x), x, color=SECOND, linewidth=1.2)
         ax.set_xscale("log")
+        # the line of a few studies may leave for odds ratios of millions; the studies set the frame
+        margin = 0.08 * float(np.ptp(test.y)) + 0.15
+        ax.set_xlim(np.exp(test.y.min() - margin), np.exp(test.y.max() + margin))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter(lambda x, _: f"{x:g}" if np.ptp(test.y) < 3 and f"{x:.0e}"[0] in "25" else "")
         ax.set_ylim(test.x.max() * 1.08, 0)

@@ -12,6 +12,9 @@ from hepar.evidence.figures.forest import exact_interval
 from hepar.evidence.result import Region, Result
 from hepar.evidence.small_study import both_sides
 
+CROWD = 40
+"""More studies than this are a crowd."""
+
 
 def sroc(result: Result) -> Drawing:
     """Studies sized by their number of people, HSROC curve over the observed range (thin beyond), both regions."""
@@ -44,8 +47,10 @@ def crosshair(result: Result) -> Drawing:
         low1, high1 = exact_interval(table.tp, table.n1)
         low0, high0 = exact_interval(table.fp, table.n0)
         x, y = table.fp / table.n0, table.tp / table.n1
-        ax.hlines(y, low0, high0, color=ACCENT, linewidth=0.6, alpha=0.55)
-        ax.vlines(x, low1, high1, color=ACCENT, linewidth=0.6, alpha=0.55)
+        # many crosses are drawn paler, so that the points stay to be seen
+        pale = 0.55 if table.k <= CROWD else 0.3
+        ax.hlines(y, low0, high0, color=ACCENT, linewidth=0.6, alpha=pale)
+        ax.vlines(x, low1, high1, color=ACCENT, linewidth=0.6, alpha=pale)
         ax.plot(x, y, "o", markersize=2.4, color=ACCENT, label="study with exact 95 % intervals", clip_on=False)
         _region(ax, result.regions.confidence, "95 % confidence region", SECOND, "-")
         _summary_point(ax, result)
@@ -102,4 +107,4 @@ def _summary_point(ax: Any, result: Result) -> None:
 
 
 def _legend(figure: Any, ax: Any) -> None:
-    figure.legend(*ax.get_legend_handles_labels(), loc="lower left", bbox_to_anchor=(0.09, 0.0), labelcolor=SOFT)
+    figure.legend(*ax.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.09, 0.175), labelcolor=SOFT)

@@ -109,12 +109,15 @@ def whole_numbers(array: NDArray[Any], engine: str) -> NDArray[Any]:
 
 
 def nearest(labels: NDArray[np.uint8], source: Geometry, target: Geometry) -> NDArray[np.uint8]:
-    """Labels on another grid by the nearest voxel; 0 where the source does not reach."""
+    """Labels on another grid by the nearest voxel; 0 where the source does not reach.
+
+    The source reaches to the outer edges of its voxels ("constant" would lose the outermost ones by rounding).
+    """
     from scipy import ndimage
 
     move = np.linalg.inv(source.affine) @ target.affine
     out: NDArray[np.uint8] = ndimage.affine_transform(
-        labels, move[:3, :3], move[:3, 3], output_shape=target.shape, order=0, mode="constant", cval=0, prefilter=False
+        labels, move[:3, :3], move[:3, 3], output_shape=target.shape, order=0, mode="grid-constant", prefilter=False
     )
     return out
 

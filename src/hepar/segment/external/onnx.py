@@ -145,9 +145,12 @@ def onto_network(volume: Volume, grid: Geometry, wanted: OnnxInput) -> NDArray[n
         reach = np.abs(move[:3, :3]).max(axis=1)
         blurred = ndimage.gaussian_filter(volume.array.astype(np.float32), 0.4 * np.maximum(0, reach - 1))
         hu = ndimage.affine_transform(
-            blurred, move[:3, :3], move[:3, 3], output_shape=grid.shape, order=1, mode="constant", cval=PADDING_HU,
-            prefilter=False,
+            blurred, move[:3, :3], move[:3, 3], output_shape=grid.shape, order=1, mode="nearest", prefilter=False
         )  # fmt: skip
+        for axis, count in enumerate(volume.array.shape):
+            i, j, k = np.ogrid[: grid.shape[0], : grid.shape[1], : grid.shape[2]]
+            along = move[axis, 0] * i + move[axis, 1] * j + move[axis, 2] * k + move[axis, 3]
+            hu[(along < -0.5 - 1e-6) | (along > count - 0.5 + 1e-6)] = PADDING_HU
     if wanted.outside_hu != PADDING_HU:
         hu = np.where(hu <= PADDING_HU, np.float32(wanted.outside_hu), hu)
     return hu

@@ -46,10 +46,17 @@ class External:
 
     What the tool does not outline comes from the built-in network: other organs, vessels, and lesions where it gives
     none; the anatomy's notices say so. Raises WrongCall where the licence was not accepted (consent: who is asked) or
-    the tool is not there. The tool runs once for each phase that its file asks for.
+    the tool is not there. builtin: another built-in engine than the one that ships. The tool runs once for each phase
+    that its file asks for.
     """
 
-    def __init__(self, file: EngineFile, settings: SegmentSettings, consent: Consent | None = None) -> None:
+    def __init__(
+        self,
+        file: EngineFile,
+        settings: SegmentSettings,
+        consent: Consent | None = None,
+        builtin: Builtin | None = None,
+    ) -> None:
         require(file.licence, consent)
         kinds.check(file)
         self.file, self.settings = file, settings
@@ -59,7 +66,7 @@ class External:
         self._hashes: dict[Path, str] = {}
         self.version = self._version()
         self.precision = settings.precision if file.kind == "onnx" else "the tool's own"
-        self._builtin = Builtin(settings)
+        self._builtin = builtin or Builtin(settings)
         self.log: list[dict[str, Any]] = []
         self._labels: WeakKeyDictionary[Volume, NDArray[np.uint8]] = WeakKeyDictionary()
         self._coarse: WeakKeyDictionary[Volume, OrganMap | Refused] = WeakKeyDictionary()
@@ -123,10 +130,10 @@ class External:
             confidence: tuple[float | None, ...] = (None,) * found.count
             liver = (liver & (answer != Organ.LESION)) | (lesions > 0)
             if found.specks:
-                text = f"{self.name} outlined {found.specks} specks below {least:g} ml, which are no lesions here"
+                text = f"{self.name} outlined regions below {least:g} ml, no lesions here: {found.specks}"
                 notices.append(Notice("engine_specks", text))
             if found.away:
-                text = f"{self.name} outlined {found.away} lesions that do not touch the liver; they are left out"
+                text = f"{self.name} outlined lesions that do not touch the liver, left out: {found.away}"
                 notices.append(Notice("engine_lesions_away", text))
         else:
             assert filled is not None

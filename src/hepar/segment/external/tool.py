@@ -16,6 +16,8 @@ from hepar.errors import WrongCall
 
 _KEPT_BYTES = 20_000
 _LINE = 200
+_PATH = r"(?<![\w.:/\2])(?:~|[A-Za-z]:)?(?:[/\\][^\s/\\'\":,;)\]]+)+[/\\]([^\s/\\'\":,;)\]]*)"
+"""A path of at least two parts; not what follows a name, an address or a place that is already named."""
 _NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 """Variables of hepar's own Python, which must not reach another one."""
 
@@ -120,11 +122,13 @@ def memory_bytes(session: int) -> int:
 
 def without_paths(text: str, private: Mapping[str, str]) -> str:
     """The text with the given paths replaced by their names, and of every other path only its last part."""
-    for path, name in sorted(private.items(), key=lambda item: -len(item[0])):
-        text = text.replace(path, name)
-    return re.sub(
-        r"(?<![\w<.:/])(?:~|[A-Za-z]:)?(?:[/\\][^\s/\\'\":,;)\]]+)+[/\\]([^\s/\\'\":,;)\]]*)", r".../\1", text
-    )
+    known = sorted(private.items(), key=lambda item: -len(item[0]))
+    for number, (path, _) in enumerate(known):
+        text = text.replace(path, f"\1{number}\2")
+    text = re.sub(_PATH, r".../\1", text)
+    for number, (_, name) in enumerate(known):
+        text = text.replace(f"\1{number}\2", name)
+    return text
 
 
 def _over(engine: str, limits: Limits, seconds: float, memory: int) -> str:

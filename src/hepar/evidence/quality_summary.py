@@ -211,5 +211,5 @@ def _notices(assessments: Assessments, counts: tuple[Counts, ...], flow: Flow | 
         found.append(f"Studies without a judgement: {', '.join(gaps)}.")
     included = flow.included if flow is not None else None
     if included is not None and included != len(assessments.studies):
-        found.append(f"The flow includes {included} studies, and {len(assessments.studies)} are judged here.")
+        found.append(f"Studies in the flow: {included}; studies judged: {len(assessments.studies)}.")
     return found

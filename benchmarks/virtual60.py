@@ -1,0 +1,233 @@
+"""The fixed virtual test set: make its cases, and judge hepar on them.
+
+    python benchmarks/virtual60.py make DIR [--set virtual60] [--first 0] [--cases 60]
+    python benchmarks/virtual60.py judge DIR [--portal-only] [--first 0] [--cases 60] [--threads 2] [--out FILE.json]
+
+make writes DIR/case-NNN (four phases, label map, truth.json), leaving out what is there. judge analyses every case
+that is there, as `hepar analyze` does with the phases named, and keeps each result below DIR/judged, so that it can be
+stopped and goes on; other weights, settings or code start anew. It prints liver Dice, lesion recall by size, false
+finds per scan and the calibration of confidence, with intervals that draw patients. A lesion is found when a find
+overlaps it (one to one, `hepar.validate.match_lesions`); its size is the diameter of a ball of its volume.
+`--set virtual-tuning` makes the 24 cases on which thresholds are chosen: never choose one on virtual60.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+
+import hepar
+from hepar import pipeline, segment
+from hepar.settings import Settings
+from hepar.simulate.case import simulate_case
+from hepar.simulate.distribution import load_distribution
+from hepar.validate import dice, match_lesions
+from hepar.validate.bootstrap import mean, of_sums, ratio
+from hepar.validate.calibration import grouped
+from hepar.validate.detection import CaseLesions, lesion_wise
+
+STEPS_THAT_COUNT = ("ingest", "harmonise", "segment", "measure")
+
+
+def make(folder: Path, name: str, first: int, cases: int | None) -> None:
+    """Write the cases that are not there yet, each all or nothing."""
+    distribution = load_distribution(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(first, distribution.cases if cases is None else first + cases):
+        target, part = folder / f"case-{number:03d}", folder / f"case-{number:03d}.part"
+        if (target / "truth.json").is_file():
+            continue
+        shutil.rmtree(part, ignore_errors=True)
+        began = time.process_time()
+        truth = simulate_case(part, distribution, number, compress=False)
+        part.rename(target)
+        seconds = time.process_time() - began
+        print(f"{target.name}: {truth['type']}, {len(truth['lesions'])} lesions, {seconds:.1f} CPU s", flush=True)
+
+
+def judge(folder: Path, portal_only: bool, first: int, cases: int | None, threads: int) -> dict[str, Any]:
+    """Analyse and compare every case that is there; returns the summary."""
+    from dataclasses import replace
+
+    settings = Settings(reference="portal_venous")
+    settings = replace(settings, segment=replace(settings.segment, threads=threads))
+    weights = segment.engine("builtin", settings.segment).weights_sha256
+    key = f"{weights[:12]}-{settings.sha256[:8]}-{_code()[:8]}-{'portal' if portal_only else 'four'}"
+    kept = folder / "judged" / key
+    kept.mkdir(parents=True, exist_ok=True)
+    chosen = sorted(p.parent for p in folder.glob("case-*/truth.json"))
+    chosen = [p for p in chosen if int(p.name[5:8]) >= first and (cases is None or int(p.name[5:8]) < first + cases)]
+    results = []
+    for case in chosen:
+        file = kept / f"{case.name}.json"
+        if not file.is_file():
+            outcome = judge_case(case, settings, portal_only)
+            file.write_text(json.dumps(outcome, indent=1) + "\n", encoding="utf-8")
+            print(f"{case.name}: Dice {outcome['liver_dice']}, {outcome['seconds']} s", flush=True)
+        results.append(json.loads(file.read_text(encoding="utf-8")))
+    return {"key": key, "version": hepar.__version__, "weights_sha256": weights, "portal_only": portal_only,
+            **summary(results)}  # fmt: skip
+
+
+def judge_case(case: Path, settings: Settings, portal_only: bool) -> dict[str, Any]:
+    """One case: what was found, missed and false. A refusal counts: Dice 0, everything missed."""
+    truth = json.loads((case / "truth.json").read_text(encoding="utf-8"))
+    reference = np.asarray(nibabel.load(case / truth["labels_file"]).dataobj).transpose(2, 1, 0)
+    lesions = np.where(reference > 10, reference, 0).astype(np.int32)
+    paths = {p["label"]: next((case / "nifti").glob(f"{p['number']}_*")) for p in truth["phases"]}
+    portal = paths["portal_venous"]
+    request = pipeline.Request(
+        source=portal if portal_only else case / "nifti", modality="CT",
+        phase_paths={"portal_venous": portal} if portal_only else paths,
+    )  # fmt: skip
+    began = time.perf_counter()
+    refused, notices = None, []
+    found = np.zeros(reference.shape, np.uint16)
+    liver, confidence = np.zeros(reference.shape, bool), []
+    try:
+        with tempfile.TemporaryDirectory() as workspace:
+            done = pipeline.examine(request, settings, Path(workspace), pipeline.Clock(), lambda step, share: None)
+        liver, found = done.anatomy.liver, done.anatomy.lesions
+        confidence = [None if c is None else float(c) for c in done.anatomy.confidence]
+        notices = [n.code for n in done.warnings]
+    except hepar.errors.Refused as reason:
+        refused = str(reason)
+    voxel_ml = float(np.prod(truth["spacing_mm"])) / 1000
+    match = match_lesions(found.astype(np.int32), lesions, criterion="overlap", instances=True)
+    ids = [int(lesions[match.ref_labels == k].max()) - 10 for k in range(1, match.ref_voxels.size + 1)]
+    hit = {ids[pair.ref - 1]: pair for pair in match.pairs}
+    order = [int(found[match.pred_labels == k].max()) for k in range(1, match.pred_voxels.size + 1)]
+    true = {order[pair.pred - 1] for pair in match.pairs}
+    strict = match_lesions(found.astype(np.int32), lesions, criterion="iou>0.1", instances=True)
+    return {
+        "case": truth["case"], "type": truth["type"], "cirrhosis": truth["cirrhosis"], "steatosis": truth["steatosis"],
+        "seconds": round(time.perf_counter() - began, 1), "refused": refused, "notices": notices,
+        "liver_dice": round(dice(liver, reference > 0) or 0.0, 4),
+        "found_iou": len(strict.pairs),
+        "lesions": [
+            {k: one[k] for k in ("id", "kind", "seat", "diameter_mm", "edge_mm", "body_minus_liver_hu")}
+            | {"found": one["id"] in hit, "dice": round(hit[one["id"]].dice, 3) if one["id"] in hit else None}
+            for one in truth["lesions"] if one["voxels"]
+        ],
+        "finds": [
+            {"diameter_mm": round((6000 * int((found == k).sum()) * voxel_ml / np.pi) ** (1 / 3), 2),
+             "confidence": confidence[k - 1], "true": k in true}
+            for k in range(1, len(confidence) + 1)
+        ],
+    }  # fmt: skip
+
+
+def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures over cases, each with its interval (95 %, whole patients drawn)."""
+    cases = [
+        CaseLesions(str(r["case"]), *(np.array([one[key] for one in r[what]], float) for what, key in (
+            ("lesions", "diameter_mm"), ("lesions", "found"), ("finds", "diameter_mm"), ("finds", "true"))))
+        for r in results
+    ]  # fmt: skip
+    rows = lesion_wise(cases)
+    finds = [f for r in results for f in r["finds"] if f["confidence"] is not None]
+    out: dict[str, Any] = {
+        "cases": len(results), "refused": sum(r["refused"] is not None for r in results),
+        "liver_dice": _plain(mean([r["liver_dice"] for r in results])),
+        "false_per_scan": _plain(rows[0].false_per_case),
+        "recall": {row.name: {"lesions": row.lesions, **_plain(row.recall)} for row in rows},
+        "recall_iou_0_1": _plain(_share(results, lambda one: True, "found_iou")),
+        "recall_by": {
+            "within 25 HU": _plain(_share(results, lambda one: abs(_portal(one)) < 25)),
+            "hyperdense": _plain(_share(results, lambda one: _portal(one) > 0)),
+            **{k: _plain(_share(results, lambda one, k=k: k in (one["kind"], one["seat"])))
+               for k in sorted({one[key] for r in results for one in r["lesions"] for key in ("kind", "seat")})},
+        },
+        "finds": len(finds),
+    }  # fmt: skip
+    if finds:
+        sure = np.array([f["confidence"] for f in finds])
+        groups = grouped(np.array([f["true"] for f in finds]), sure, groups=10, equal="width")
+        out["expected_calibration_error"] = round(groups.ece, 4)
+    dices = [one["dice"] for r in results for one in r["lesions"] if one["dice"] is not None]
+    out["median_dice_of_found"] = round(float(np.median(dices)), 3) if dices else None
+    return out
+
+
+def _share(results: list[dict[str, Any]], wanted: Callable[[Any], bool], count: str | None = None) -> Any:
+    table = [
+        [r[count] if count else sum(one["found"] for one in r["lesions"] if wanted(one)),
+         sum(1 for one in r["lesions"] if wanted(one))]
+        for r in results
+    ]  # fmt: skip
+    return of_sums(table, ratio, why_none="no such lesion")
+
+
+def _portal(lesion: dict[str, Any]) -> float:
+    return float(lesion["body_minus_liver_hu"]["portal_venous"])
+
+
+def _plain(estimate: Any) -> dict[str, Any]:
+    keys = ("estimate", "low", "high")
+    return {k: None if getattr(estimate, k) is None else round(float(getattr(estimate, k)), 4) for k in keys}
+
+
+def _code() -> str:
+    """Hash of the code that an outline depends on, so that results of another state are not mixed in."""
+    root = Path(hepar.__file__).parent
+    files = [root / "pipeline.py", *(p for step in STEPS_THAT_COUNT for p in sorted((root / step).rglob("*.py")))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def table(result: dict[str, Any]) -> str:
+    """The summary as text."""
+
+    def shown(estimate: dict[str, Any]) -> str:
+        if estimate["estimate"] is None:
+            return "-"
+        low, high = estimate["low"], estimate["high"]
+        return f"{estimate['estimate']:.3f}" + (f" ({low:.3f} to {high:.3f})" if low is not None else "")
+
+    lines = [f"{result['cases']} cases, {'portal venous phase alone' if result['portal_only'] else 'four phases'},"
+             f" {result['refused']} refused; {result['key']}",
+             f"liver Dice              {shown(result['liver_dice'])}"]  # fmt: skip
+    lines += [f"recall {name:<16} {shown(row)} of {row['lesions']}" for name, row in result["recall"].items()]
+    lines += [f"recall {name:<16} {shown(row)}" for name, row in result["recall_by"].items()]
+    lines += [f"recall at IoU 0.1       {shown(result['recall_iou_0_1'])}",
+              f"false finds per scan    {shown(result['false_per_scan'])}",
+              f"calibration error       {result.get('expected_calibration_error', '-')} ({result['finds']} finds)",
+              f"Dice of found (median)  {result['median_dice_of_found']}"]  # fmt: skip
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    maker = verbs.add_parser("make")
+    maker.add_argument("folder", type=Path)
+    maker.add_argument("--set", default="virtual60")
+    judger = verbs.add_parser("judge")
+    judger.add_argument("folder", type=Path)
+    judger.add_argument("--portal-only", action="store_true")
+    judger.add_argument("--threads", type=int, default=2)
+    judger.add_argument("--out", type=Path)
+    for one in (maker, judger):
+        one.add_argument("--first", type=int, default=0)
+        one.add_argument("--cases", type=int, default=None)
+    options = parser.parse_args()
+    if options.verb == "make":
+        make(options.folder, options.set, options.first, options.cases)
+        return
+    result = judge(options.folder, options.portal_only, options.first, options.cases, options.threads)
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(table(result))
+
+
+if __name__ == "__main__":
+    main()
