@@ -36,7 +36,7 @@ def _scans(count: int, each: int) -> list[Rows]:
         true = rng.random(each) < 1 / (1 + np.exp(-(4 * x[:, 0] - 2 * x[:, 7] - 1)))
         hit = np.where(true, np.cumsum(true), 0)
         sizes = tuple(float(s) for s in rng.uniform(4, 40, int(true.sum())))
-        scans.append(Rows(f"patient{number}", 1, x, true, hit, sizes))
+        scans.append(Rows(f"patient{number}", 4 if number % 2 else 1, x, true, hit, sizes))
     return scans
 
 
@@ -47,12 +47,14 @@ def test_fit_finds_the_curve_that_made_the_candidates() -> None:
     assert made["coefficients"][0] == pytest.approx(4, abs=0.6)
     assert made["coefficients"][7] == pytest.approx(-2, abs=0.6)
     assert made["expected_calibration_error"] < 0.04
-    points = made["operating_points"]
-    assert points["screening"]["least_confidence"] < points["measuring"]["least_confidence"]
-    assert points["measuring"]["false_per_scan"] <= 0.7
-    assert points["screening"]["false_per_scan"] <= 2.5
-    assert points["screening"]["found_over_20_mm"] >= points["measuring"]["found_over_20_mm"]
-    assert points["measuring"]["lesions_over_20_mm"] == sum(s > 20 for scan in scans for s in scan.sizes_mm)
+    for group, phases, most in (("several_phases", 4, 0.9), ("one_phase", 1, 0.5)):
+        measuring, screening = (made["operating_points"][p][group] for p in ("measuring", "screening"))
+        assert screening["least_confidence"] < measuring["least_confidence"]
+        assert measuring["false_per_scan"] <= most
+        assert screening["false_per_scan"] <= 2.5
+        assert screening["found_over_20_mm"] >= measuring["found_over_20_mm"]
+        sizes = [s for scan in scans if scan.phases == phases for s in scan.sizes_mm]
+        assert measuring["lesions_over_20_mm"] == sum(s > 20 for s in sizes)
 
 
 def test_too_few_candidates_are_refused() -> None:

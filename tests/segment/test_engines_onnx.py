@@ -191,7 +191,7 @@ def test_own_weights_as_somebody_elses(tmp_path: Path, monkeypatch: pytest.Monke
     grid = network_grid(volume.geometry, stated_input(engine.file))
     scores = net.scores(volume, lambda done: None)
     own = Builtin(SegmentSettings(threads=1))
-    expected, _, _ = own._network.probabilities(onto_model(volume, grid))
+    expected, _, _ = own.network.probabilities(onto_model(volume, grid))
     same = (scores.winner == expected).mean()
     assert same > 0.995  # windows of another size see other borders; voxels far from seams agree exactly
     anatomy = engine.anatomy(volume, engine.organs(volume))

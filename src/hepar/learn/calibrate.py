@@ -22,8 +22,9 @@ from hepar.settings import Settings
 
 STRATA: Final = (("under_10_mm", 0.0, 10.0), ("10_to_20_mm", 10.0, 20.0), ("over_20_mm", 20.0, 1e9))
 """Diameter of the ball of a lesion's volume."""
-FALSE_PER_SCAN: Final = {"measuring": 0.7, "screening": 2.5}
-"""Mean number of false lesions per scan up to which an operating point takes candidates."""
+FALSE_PER_SCAN: Final = {"measuring": (0.9, 0.5), "screening": (2.5, 2.5)}
+"""Mean number of false lesions per virtual scan up to which an operating point takes candidates: with several phases,
+and with one, where `measuring` stays lower because real scans hold more that looks like a lesion than virtual ones."""
 _PENALTY = 3.0
 _FOUND_SHARE = 0.25
 
@@ -74,19 +75,19 @@ def rows_of(case: str, phases: int, lesions: Lesions, truth: NDArray[np.uint16],
     )
 
 
-def collect(case: Path, phase_paths: dict[Any, Path], truth: NDArray[np.uint16], engine: Builtin) -> Rows:
+def collect(case: str, source: Path, phase_paths: dict[Any, Path], truth: NDArray[np.uint16], engine: Builtin) -> Rows:
     """Every candidate of one study on disk, down to confidence 0. truth: lesion ids on the reference's grid."""
     settings = Settings(segment=engine.settings, reference="portal_venous")
     with tempfile.TemporaryDirectory() as folder:
         ready = pipeline.prepare(
-            pipeline.Request(case, phase_paths=phase_paths, modality="CT"), settings, engine, Path(folder),
+            pipeline.Request(source, phase_paths=phase_paths, modality="CT"), settings, engine, Path(folder),
             pipeline.Clock(), lambda step, fraction: None,
         )  # fmt: skip
         reference: Volume = ready.reference.volume
         _, _, lesions = engine.propose(reference, ready.organs[ready.reference.id], ready.others, labels=ready.labels)
     if truth.shape != reference.geometry.shape:
-        raise WrongCall(f"truth of {case.name}: {truth.shape}, needed the reference phase's {reference.geometry.shape}")
-    return rows_of(case.name, len(ready.others) + 1, lesions, truth, reference.geometry.voxel_volume_ml)
+        raise WrongCall(f"truth of {case}: {truth.shape}, needed the reference phase's {reference.geometry.shape}")
+    return rows_of(case, len(ready.others) + 1, lesions, truth, reference.geometry.voxel_volume_ml)
 
 
 def all_candidates(engine: Builtin) -> Builtin:
@@ -113,10 +114,14 @@ def fit(rows: Sequence[Rows], *, weights: dict[str, str], source: str) -> dict[s
         if out.any():
             one, base = _logistic(x[~out], y[~out])
             left_out[out] = 1 / (1 + np.exp(-(x[out] @ one + base)))
-    points = {}
+    points: dict[str, Any] = {}
+    alone = np.array([r.phases == 1 for r in rows])
     for name, allowed in FALSE_PER_SCAN.items():
-        limit = _limit(left_out, y, len(rows), allowed)
-        points[name] = {"least_confidence": limit, **_expected(rows, left_out, patients, limit)}
+        points[name] = {}
+        for kind, chosen, most in (("several_phases", ~alone, allowed[0]), ("one_phase", alone, allowed[1])):
+            here = chosen[patients]
+            limit = _limit(left_out[here], y[here], int(chosen.sum()), most)
+            points[name][kind] = {"least_confidence": limit, **_expected(rows, chosen, left_out, patients, limit)}
     edges = np.linspace(0, 1, 11)
     group = np.clip(np.digitize(left_out, edges) - 1, 0, 9)
     error = sum(abs(left_out[group == g].mean() - y[group == g].mean()) * (group == g).mean()
@@ -156,7 +161,9 @@ def _logistic(x: NDArray[np.float64], y: NDArray[np.bool_]) -> tuple[NDArray[np.
 
 
 def _limit(p: NDArray[np.float64], y: NDArray[np.bool_], scans: int, allowed: float) -> float:
-    """The lowest limit, in hundredths, with at most `allowed` false candidates per scan."""
+    """The lowest limit, in hundredths, with at most `allowed` false candidates per scan; 0.95 without a scan."""
+    if not scans:
+        return 0.95
     for limit in np.arange(0.05, 0.96, 0.01):
         if ((p >= limit) & ~y).sum() / scans <= allowed:
             return round(float(limit), 2)
@@ -164,11 +171,13 @@ def _limit(p: NDArray[np.float64], y: NDArray[np.bool_], scans: int, allowed: fl
 
 
 def _expected(
-    rows: Sequence[Rows], p: NDArray[np.float64], patients: NDArray[np.int64], limit: float
+    rows: Sequence[Rows], chosen: NDArray[np.bool_], p: NDArray[np.float64], patients: NDArray[np.int64], limit: float
 ) -> dict[str, Any]:
     found = {name: [0, 0] for name, *_ in STRATA}
     false = 0
     for number, row in enumerate(rows):
+        if not chosen[number]:
+            continue
         shown = p[patients == number] >= limit
         seen = set(row.hit[shown & row.true].tolist())
         false += int((shown & ~row.true).sum())
@@ -177,7 +186,8 @@ def _expected(
             found[name][0] += int(k in seen)
             found[name][1] += 1
     return {
-        "false_per_scan": round(false / len(rows), 2),
+        "scans": int(chosen.sum()),
+        "false_per_scan": round(false / max(int(chosen.sum()), 1), 2),
         **{f"found_{name}": hits[0] for name, hits in found.items()},
         **{f"lesions_{name}": hits[1] for name, hits in found.items()},
     }

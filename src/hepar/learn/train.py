@@ -45,9 +45,7 @@ def start_from(net: UNet, weights: Path) -> int:
     written = onnx.load(str(weights)).graph.initializer
     stored = {i.name.removesuffix(".half"): numpy_helper.to_array(i).astype("float32") for i in written}
     own = net.state_dict()
-    shared = {
-        k: torch.from_numpy(stored[k]) for k, v in own.items() if k in stored and stored[k].shape == v.shape
-    }
+    shared = {k: torch.from_numpy(stored[k]) for k, v in own.items() if k in stored and stored[k].shape == v.shape}
     net.load_state_dict({**own, **shared})
     return len(shared)
 

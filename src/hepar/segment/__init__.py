@@ -6,6 +6,6 @@ from hepar.segment.settings import OPERATING_POINTS, PRECISIONS, SegmentSettings
 from hepar.segment.weights_file import weights_state
 
 __all__ = [
-    "OPERATING_POINTS", "PRECISIONS", "Consent", "Engine", "Licence", "Progress", "SegmentSettings", "calls", "described",
-    "engine", "engines", "weights_state",
+    "OPERATING_POINTS", "PRECISIONS", "Consent", "Engine", "Licence", "Progress", "SegmentSettings", "calls",
+    "described", "engine", "engines", "weights_state",
 ]  # fmt: skip

@@ -34,12 +34,12 @@ class Builtin:
         self, settings: SegmentSettings, weights: Path | None = None, region_weights: Path | None = None
     ) -> None:
         self.settings = settings
-        self._network = Network(weights, settings.precision, settings.threads, settings.window_voxels)
-        self._region = RegionNetwork(region_weights, settings.precision, settings.threads, settings.window_voxels)
+        self.network = Network(weights, settings.precision, settings.threads, settings.window_voxels)
+        self.region = RegionNetwork(region_weights, settings.precision, settings.threads, 2 * settings.window_voxels)
         self.precision = settings.precision
-        self.version = f"{self._network.version} {self._region.version}"
+        self.version = f"{self.network.version} {self.region.version}"
         self.weights_sha256 = hashlib.sha256(
-            (self._network.sha256 + self._region.sha256 + confidence_sha256()).encode()
+            (self.network.sha256 + self.region.sha256 + confidence_sha256()).encode()
         ).hexdigest()
 
     def organs(self, volume: Volume, progress: Progress = silent) -> OrganMap:
@@ -49,7 +49,7 @@ class Builtin:
         geometry = model_geometry(volume.geometry)
         hu = onto_model(volume, geometry)
         progress(0.4)
-        labels, lesion, score = self._network.probabilities(hu)
+        labels, lesion, score = self.network.probabilities(hu)
         liver = find_liver(OrganMap(labels, lesion, geometry, score), hu, self.settings)
         stray = np.isin(labels, _LIVER) & ~liver
         labels[stray] = Organ.BACKGROUND
@@ -97,7 +97,7 @@ class Builtin:
         coarse = liver_parts(organs, self.settings)
         image, geometry, seen = region_input(reference, names[0], named, coarse, organs.geometry)
         progress(0.1)
-        region = self._region.look(image, geometry, seen)
+        region = self.region.look(image, geometry, seen)
         del image
         finer = finer_map(region, organs)
         liver = liver_parts(finer, self.settings)

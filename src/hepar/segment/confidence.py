@@ -55,11 +55,18 @@ class Features:
 
 @dataclass(frozen=True)
 class Curve:
-    """coefficients: one per number of `Features.row`. limits: least confidence of each operating point."""
+    """coefficients: one per number of `Features.row`.
+
+    limits: least confidence of each operating point, with several phases and with one.
+    """
 
     coefficients: tuple[float, ...]
     intercept: float
-    limits: dict[str, float]
+    limits: dict[str, tuple[float, float]]
+
+    def limit(self, point: str, phases: int) -> float:
+        """The least confidence of a lesion that is shown."""
+        return self.limits[point][0 if phases > 1 else 1]
 
 
 def confidence(features: Features, curve: Curve | None = None) -> float:
@@ -73,7 +80,10 @@ def confidence(features: Features, curve: Curve | None = None) -> float:
 def shipped_curve() -> Curve:
     """The curve in weights/confidence.json."""
     read = confidence_file()
-    limits = {name: float(point["least_confidence"]) for name, point in read["operating_points"].items()}
+    limits = {
+        name: (float(p["several_phases"]["least_confidence"]), float(p["one_phase"]["least_confidence"]))
+        for name, p in read["operating_points"].items()
+    }
     return Curve(tuple(read["coefficients"]), float(read["intercept"]), limits)
 
 

@@ -131,7 +131,7 @@ def outline_lesions(
     rated = [(piece, confidence(piece.features)) for piece in pieces]
     least = settings.lesion_min_confidence
     if least is None:
-        least = shipped_curve().limits[settings.operating_point]
+        least = shipped_curve().limit(settings.operating_point, 1 + len(others))
     return _joined([(p, c) for p, c in rated if c >= least], volume.geometry, settings)
 
 

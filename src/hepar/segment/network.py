@@ -128,25 +128,33 @@ def shipped(name: str) -> Path:
 def windows(
     shape: tuple[int, ...], limit: int, overlap: int = OVERLAP
 ) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """Windows of at most `limit` voxels (as far as the overlap allows) and the part of each that counts; together all.
+    """Windows of at most `limit` voxels and the part of each that counts; together all.
 
-    The longest axis is divided first. Two neighbours share at least `overlap` voxels, and the seam lies in the middle.
+    Of all ways to divide the three axes into equal windows (up to six an axis) the one with the least work is taken.
+    Two neighbours share at least `overlap` voxels, and the seam lies in the middle. Where no division is small enough,
+    the smallest window that still moves on.
     """
-    size = [-(-n // STRIDE) * STRIDE for n in shape]
-    while int(np.prod(size)) > limit:
-        axis = int(np.argmax(size))
-        smaller = size[axis] - STRIDE
-        if smaller < 2 * overlap:
-            break
-        size[axis] = smaller
+    best: tuple[bool, int, tuple[int, ...]] | None = None
+    for pieces in product(range(1, 7), repeat=3):
+        size = tuple(
+            -(-(n if p == 1 else max(-(-(n + (p - 1) * overlap) // p), 2 * overlap)) // STRIDE) * STRIDE
+            for n, p in zip(shape, pieces, strict=True)
+        )
+        voxels = int(np.prod(size))
+        too_large = voxels > limit
+        work = voxels if too_large else voxels * int(np.prod(pieces))
+        if best is None or (too_large, work) < best[:2]:
+            best = (too_large, work, size)
+    assert best is not None
+    window = best[2]
     axes = []
-    for count, width in zip(shape, size, strict=True):
+    for count, width in zip(shape, window, strict=True):
         if count <= width:
             axes.append([(slice(0, count), slice(0, count))])
             continue
-        pieces = -(-(count - overlap) // (width - overlap))
-        starts = [round(i * (count - width) / (pieces - 1)) for i in range(pieces)]
-        seams = [0, *[(starts[i] + width + starts[i + 1]) // 2 for i in range(pieces - 1)], count]
+        parts = -(-(count - overlap) // (width - overlap))
+        starts = [round(i * (count - width) / (parts - 1)) for i in range(parts)]
+        seams = [0, *[(starts[i] + width + starts[i + 1]) // 2 for i in range(parts - 1)], count]
         axes.append([(slice(s, s + width), slice(a, b)) for s, a, b in zip(starts, seams, seams[1:], strict=False)])
     return [(tuple(p[0] for p in place), tuple(p[1] for p in place)) for place in product(*axes)]
 

@@ -24,7 +24,7 @@ CLASSES = ("background", "liver", "lesion", "portal_vein", "hepatic_vein")
 SLOTS: Mapping[PhaseLabel, int] = {"native": 0, "arterial": 1, "portal_venous": 2, "delayed": 3}
 """Which input channel a phase goes to. A phase of unknown label goes to none, unless it is the reference."""
 _UNKNOWN_SLOT = 2
-_MARGIN_MM = 24.0
+_MARGIN_MM = 15.0
 
 
 @dataclass(frozen=True, eq=False)

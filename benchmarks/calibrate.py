@@ -1,0 +1,55 @@
+"""Fit the confidence of lesions and the operating points on the tuning set; writes weights/confidence.json.
+
+    python benchmarks/calibrate.py TUNING [--out FILE] [--threads 2]
+
+TUNING: cases of `virtual60.py make --set virtual-tuning`. Each is read with all its phases and with the portal venous
+phase alone. Never run it on virtual60.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from hepar.learn.calibrate import all_candidates, collect, fit, write
+from hepar.segment import SegmentSettings
+from hepar.segment.builtin import Builtin
+
+SHIPPED = Path(__file__).parents[1] / "src" / "hepar" / "segment" / "weights" / "confidence.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", type=Path)
+    parser.add_argument("--out", type=Path, default=SHIPPED)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    engine = all_candidates(Builtin(SegmentSettings(threads=options.threads)))
+    rows = []
+    source = None
+    for case in sorted(p.parent for p in options.cases.glob("case-*/truth.json")):
+        truth = json.loads((case / "truth.json").read_text(encoding="utf-8"))
+        source = truth["distribution"]
+        if source["name"] != "virtual-tuning":
+            parser.error(f"{case.name} is of {source['name']}; thresholds are chosen on virtual-tuning only")
+        drawn = np.asarray(nibabel.load(case / truth["labels_file"]).dataobj).transpose(2, 1, 0)
+        _, ids = np.unique(np.where(drawn > 10, drawn, 0), return_inverse=True)
+        lesions = ids.reshape(drawn.shape).astype(np.uint16)
+        paths = {p["label"]: next((case / "nifti").glob(f"{p['number']}_*")) for p in truth["phases"]}
+        rows.append(collect(case.name, case / "nifti", paths, lesions, engine))
+        portal = paths["portal_venous"]
+        rows.append(collect(case.name, portal, {"portal_venous": portal}, lesions, engine))
+        print(f"{case.name}: {len(rows[-2].true)} and {len(rows[-1].true)} candidates", flush=True)
+    weights = {"liver3mm": engine.network.sha256, "region": engine.region.sha256}
+    told = f"{source['name']} {source['version']}, {len(rows) // 2} cases, four phases and portal venous alone"
+    made = fit(rows, weights=weights, source=told)
+    write(made, options.out)
+    print(json.dumps(made["operating_points"], indent=1))
+
+
+if __name__ == "__main__":
+    main()
