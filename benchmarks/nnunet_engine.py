@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 
 EXPORT = """
-import json, sys, torch
+import json, os, sys, torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 model, out = sys.argv[1:]
 p = nnUNetPredictor(device=torch.device('cpu'), allow_tqdm=False)
-p.initialize_from_trained_model_folder(model, None, 'checkpoint_final.pth')
+folds = ('all',) if os.path.isdir(model + '/fold_all') else None
+p.initialize_from_trained_model_folder(model, folds, 'checkpoint_final.pth')
 c = p.configuration_manager
 net = p.network.eval(); net.load_state_dict(p.list_of_parameters[0])
 if hasattr(net, 'decoder'): net.decoder.deep_supervision = False
@@ -72,8 +73,10 @@ def main() -> None:
         work = Path(folder)
         done = subprocess.run(
             [given.python, "-c", EXPORT, str(given.model.resolve()), str(work / "net.onnx")],
-            check=True, capture_output=True, text=True,
+            capture_output=True, text=True,
         )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(done.stderr)
         about = json.loads(done.stdout.strip().splitlines()[-1])
         common = '[labels]\nliver = 1\nlesion = 2\n[licence]\nname = "own"\n'
         (work / "nnunet.toml").write_text(
