@@ -102,7 +102,11 @@ def main() -> None:
         (image,) = study.study_dir.glob("*.nii.gz")
         volume = read_study(image, settings=IngestSettings(), modality="CT", workspace=work).phases[0].volume
         truth = read_labels(
-            study.label_files[0], volume.geometry, engine="truth", any_grid=False, convert=lambda a: (a > 0).astype("u1")
+            study.label_files[0],
+            volume.geometry,
+            engine="truth",
+            any_grid=False,
+            convert=lambda a: (a > 0).astype("u1"),
         )
         livers, rows = [], []
         for name in ("nnunet", "openvino"):
