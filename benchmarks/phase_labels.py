@@ -3,6 +3,7 @@
     python benchmarks/phase_labels.py scan DIR --set fit|test [--first 0] [--cases N]
     python benchmarks/phase_labels.py fit DIR [--out src/hepar/measure/phase_model.json]
     python benchmarks/phase_labels.py real DIR [--of ../shared/data/ct]
+    python benchmarks/phase_labels.py cases DIR --of VIRTUAL60 [--first 0] [--cases N]
     python benchmarks/phase_labels.py judge DIR
 
 scan draws patients of `virtual-tuning`'s kind with seeds of their own (fit and test never share one), scans five phases
@@ -379,6 +380,28 @@ def measure_real(folder: Path, source: Path) -> None:
         print(name, np.round(features_of(found), 2).tolist(), flush=True)
 
 
+def measure_cases(folder: Path, source: Path, first: int, cases: int) -> None:
+    """Measure the organs of every phase of the virtual cases first, first + 1, ...; what is there is left out."""
+    engine = segment.engine("builtin", SegmentSettings(threads=1))
+    folder.mkdir(parents=True, exist_ok=True)
+    for case in sorted(source.glob("case-*"))[first : first + cases]:
+        for file in sorted((case / "nifti").glob("*.nii*")):
+            label = file.name.split(".")[0].split("_", 1)[1]
+            stage, target = ("arterial_late" if label == "arterial" else label), folder / f"{case.name}-{label}.npz"
+            if target.is_file():
+                continue
+            about: dict[str, object] = {"case": case.name, "stage": stage, "weights": engine.weights_sha256}
+            features = np.full(len(FEATURES), np.nan)
+            with tempfile.TemporaryDirectory() as workspace:
+                study = read_study(file, settings=IngestSettings(), workspace=Path(workspace), modality="CT")
+                volume = study.phases[0].volume
+                try:
+                    features = features_of(organ_enhancement(volume, engine.organs(volume)))
+                except Refused as reason:
+                    about["refused"] = str(reason)
+            np.savez(target, features=features, about=json.dumps(about))
+
+
 def named(evidence: PhaseEvidence) -> str:
     """The stage that pixels alone name; "unknown" too where an arterial series' timing is."""
     if evidence.label != "arterial":
@@ -438,14 +461,11 @@ def reliability(truth: Sequence[str], evidence: Sequence[PhaseEvidence]) -> None
     print(f"expected calibration error {gap / max(len(said), 1):.4f}")
 
 
-def judge(folder: Path, model: PhaseModel, draws: int = 2500) -> None:
-    """Print the figures."""
-    about, measured = read_scans(folder, "test")
-    unseen = [i for i, a in enumerate(about) if a["case"] not in LOOKED_AT]
-    about, measured = [about[i] for i in unseen], measured[unseen]
+def judge_series(title: str, about: list[dict[str, object]], measured: Array, model: PhaseModel) -> None:
+    """Series alone, all of a patient together, and beside right and wrong tags."""
     truth, cases = [str(a["stage"]) for a in about], [str(a["case"]) for a in about]
     evidence = [evidence_of(x, (("liver", 0.0),), model) for x in measured]
-    show("Test patients, pixels alone", truth, [named(e) for e in evidence], cases)
+    show(f"{title}, pixels alone", truth, [named(e) for e in evidence], cases)
     reliability(truth, evidence)
     print("unlike all that the model knows:", sum(e.far for e in evidence))
     print("without a liver found, so never labelled (they count as unknown):", sum("refused" in a for a in about))
@@ -461,8 +481,19 @@ def judge(folder: Path, model: PhaseModel, draws: int = 2500) -> None:
             truths.append(truth[i])
             found.append("unknown" if late == "_unknown" else guess.label + late)
             patients.append(case)
-    show("Test patients, the series of an examination together", truths, found, patients)
+    show(f"{title}, the series of an examination together", truths, found, patients)
     with_tags(truth, evidence)
+
+
+def judge(folder: Path, model: PhaseModel, draws: int = 2500) -> None:
+    """Print the figures."""
+    about, measured = read_scans(folder, "test")
+    unseen = [i for i, a in enumerate(about) if a["case"] not in LOOKED_AT]
+    judge_series("Test patients", [about[i] for i in unseen], measured[unseen], model)
+    kept_cases = [np.load(file) for file in sorted(folder.glob("case-*.npz"))]
+    if kept_cases:
+        about = [json.loads(str(kept["about"])) for kept in kept_cases]
+        judge_series("Virtual cases", about, np.array([kept["features"] for kept in kept_cases]), model)
     rng = np.random.default_rng(2026)
     drawn = [str(STAGES[s]) for s in rng.integers(len(STAGES), size=draws)]
     x = measured_draws([STAGES.index(s) for s in drawn], errors(folder), rng, left_out=True)
@@ -497,12 +528,15 @@ def with_tags(truth: Sequence[str], evidence: Sequence[PhaseEvidence]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    scanner, fitter, realer, judger = (verbs.add_parser(name) for name in ("scan", "fit", "real", "judge"))
-    for one in (scanner, fitter, realer, judger):
+    names = ("scan", "fit", "real", "cases", "judge")
+    scanner, fitter, realer, caser, judger = (verbs.add_parser(name) for name in names)
+    for one in (scanner, fitter, realer, caser, judger):
         one.add_argument("folder", type=Path)
     scanner.add_argument("--set", choices=sorted(SEEDS), required=True)
-    scanner.add_argument("--first", type=int, default=0)
-    scanner.add_argument("--cases", type=int, default=12)
+    caser.add_argument("--of", type=Path, required=True)
+    for one, many in ((scanner, 16), (caser, 60)):
+        one.add_argument("--first", type=int, default=0)
+        one.add_argument("--cases", type=int, default=many)
     fitter.add_argument("--out", type=Path, default=Path("src/hepar/measure/phase_model.json"))
     judger.add_argument("--model", type=Path)
     realer.add_argument("--of", type=Path, default=Path("../shared/data/ct"))
@@ -513,6 +547,8 @@ def main() -> None:
         options.out.write_text(json.dumps(fit(options.folder)) + "\n", encoding="utf-8")
     elif options.verb == "real":
         measure_real(options.folder, options.of)
+    elif options.verb == "cases":
+        measure_cases(options.folder, options.of, options.first, options.cases)
     else:
         model = from_document(json.loads(options.model.read_text())) if options.model else phase_model()
         judge(options.folder, model)
