@@ -61,7 +61,8 @@ def judge(folder: Path, portal_only: bool, first: int, cases: int | None, thread
 
     settings = Settings(reference="portal_venous")
     settings = replace(settings, segment=replace(settings.segment, threads=threads))
-    weights = segment.engine("builtin", settings.segment).weights_sha256
+    engine = segment.engine("builtin", settings.segment)
+    weights = engine.weights_sha256
     key = f"{weights[:12]}-{settings.sha256[:8]}-{_code()[:8]}-{'portal' if portal_only else 'four'}"
     kept = folder / "judged" / key
     kept.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ def judge(folder: Path, portal_only: bool, first: int, cases: int | None, thread
     for case in chosen:
         file = kept / f"{case.name}.json"
         if not file.is_file():
-            outcome = judge_case(case, settings, portal_only)
+            outcome = judge_case(case, settings, engine, portal_only)
             file.write_text(json.dumps(outcome, indent=1) + "\n", encoding="utf-8")
             print(f"{case.name}: Dice {outcome['liver_dice']}, {outcome['seconds']} s", flush=True)
         results.append(json.loads(file.read_text(encoding="utf-8")))
@@ -79,7 +80,7 @@ def judge(folder: Path, portal_only: bool, first: int, cases: int | None, thread
             **summary(results)}  # fmt: skip
 
 
-def judge_case(case: Path, settings: Settings, portal_only: bool) -> dict[str, Any]:
+def judge_case(case: Path, settings: Settings, engine: Any, portal_only: bool) -> dict[str, Any]:
     """One case: what was found, missed and false. A refusal counts: Dice 0, everything missed."""
     truth = json.loads((case / "truth.json").read_text(encoding="utf-8"))
     reference = np.asarray(nibabel.load(case / truth["labels_file"]).dataobj).transpose(2, 1, 0)
@@ -96,7 +97,7 @@ def judge_case(case: Path, settings: Settings, portal_only: bool) -> dict[str, A
     liver, confidence = np.zeros(reference.shape, bool), []
     try:
         with tempfile.TemporaryDirectory() as workspace:
-            done = pipeline.examine(request, settings, Path(workspace), pipeline.Clock(), lambda step, share: None)
+            done = pipeline.examine(request, settings, engine, Path(workspace), pipeline.Clock(), lambda *_: None)
         liver, found = done.anatomy.liver, done.anatomy.lesions
         confidence = [None if c is None else float(c) for c in done.anatomy.confidence]
         notices = [n.code for n in done.warnings]

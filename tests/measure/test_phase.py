@@ -33,7 +33,8 @@ MISSING = OrganValue(Estimate.cannot_tell("not seen"), 0.0, 0)
 def organs(**hu: float) -> OrganHu:
     """Medians in HU; what is not named was not seen."""
     values = {name: OrganValue(Estimate(value), 12.0, 1000) for name, value in hu.items()}
-    fields = ("aorta", "portal_vein", "vena_cava", "liver", "spleen", "kidney", "kidney_cortex")
+    fields = ("aorta", "portal_vein", "vena_cava", "liver", "spleen", "kidney", "kidney_cortex", "kidney_medulla",
+              "inner_vessels")  # fmt: skip
     return OrganHu(**{name: values.get(name, MISSING) for name in fields})
 
 

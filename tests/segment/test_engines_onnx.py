@@ -175,7 +175,7 @@ def test_own_weights_as_somebody_elses(tmp_path: Path, monkeypatch: pytest.Monke
     path = engine_file(
         tmp_path,
         f'kind = "onnx"\nmodel = "net.onnx"\n[labels]\n{labels}\n[onnx]\nspacing_mm = [{step}, {step}, {step}]\n'
-        f'axes = "SPL"\nchannels = [{channels}]\nmultiple = {card["stride"]}\nwindow = [64, 96, 96]\noverlap = 0.5',
+        f'axes = "SPL"\nchannels = [{channels}]\nmultiple = {card["stride"]}\nwindow = [80, 112, 112]\noverlap = 0.5',
         name="foreign",
     )
     from hepar.ingest import IngestSettings, read_study

@@ -1,7 +1,7 @@
 """How bright the organs of one series are: what the contrast phase is read from.
 
-The same idea as TotalSegmentator's phase prediction (medians of organs; Wasserthal et al., 2023), with a published
-table of values instead of a trained model (`phase_table`).
+The same idea as TotalSegmentator's phase prediction (medians of organs; Wasserthal et al., 2023); what they
+mean for the phase is told by `phase_model`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _BELIEVABLE: dict[Organ, _Believable] = {
     Organ.LIVER: _Believable(20.0, 60.0),
     Organ.SPLEEN: _Believable(10.0, 50.0),
     Organ.KIDNEY: _Believable(10.0, 90.0),
+    Organ.HEPATIC_VESSEL: _Believable(1.0, 60.0),
 }
 """A fragment or a mixture is a wrong outline, not an organ. Noise of 20 to 30 HU, a mottled arterial spleen and a
 corticomedullary kidney stay below the spreads; bone taken for aorta does not (80 to 120 HU seen)."""
@@ -51,7 +52,11 @@ class OrganValue:
 
 @dataclass(frozen=True)
 class OrganHu:
-    """Median HU of the organs of one series. kidney_cortex: 80th percentile in the kidneys, a hint only."""
+    """Median HU of the organs of one series.
+
+    kidney_cortex, kidney_medulla: 80th and 20th percentile in the kidneys, whose outline holds both; noise widens them.
+    inner_vessels: portal and hepatic veins inside the liver.
+    """
 
     aorta: OrganValue
     portal_vein: OrganValue
@@ -60,6 +65,8 @@ class OrganHu:
     spleen: OrganValue
     kidney: OrganValue
     kidney_cortex: OrganValue
+    kidney_medulla: OrganValue
+    inner_vessels: OrganValue
 
 
 def organ_enhancement(volume: Volume, organs: OrganMap) -> OrganHu:
@@ -83,6 +90,8 @@ def organ_enhancement(volume: Volume, organs: OrganMap) -> OrganHu:
         spleen=value(Organ.SPLEEN),
         kidney=value(Organ.KIDNEY),
         kidney_cortex=value(Organ.KIDNEY, percentile=80.0),
+        kidney_medulla=value(Organ.KIDNEY, percentile=20.0),
+        inner_vessels=value(Organ.HEPATIC_VESSEL),
     )
 
 

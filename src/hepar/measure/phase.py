@@ -10,19 +10,18 @@ from numpy.typing import NDArray
 
 from hepar.errors import Fault, WrongCall
 from hepar.measure.contrast import OrganHu
-from hepar.measure.phase_table import STAGES, TYPICAL_HU, Feature
+from hepar.measure.phase_model import PhaseModel, features_of, phase_model
 from hepar.record import PHASE_LABELS, ArterialTiming, LabelSource, Notice, Phase, PhaseGuess, PhaseLabel
 
 LABELS: tuple[PhaseLabel, ...] = PHASE_LABELS[:4]
 """native, arterial, portal_venous, delayed: in order of time."""
-_DEGREES = 4.0
-"""Degrees of freedom of Student's t: heavy tails, so that no single organ decides."""
-_BEFORE = (0.25, 0.05, 0.20, 0.25, 0.25)
-"""Stages before anything is seen: the four labels alike, one arterial series in five early (protocols aim at late)."""
 _FLOOR = 0.005
 """No phase is less likely than this from pixels alone, nor from tags alone: either may be plainly wrong."""
 SURE = 0.6
 """Below this probability the label is "unknown"."""
+OVERRULES = 0.9
+"""What the tags say gives way to another phase only where the pixels alone are as sure of it as this."""
+_EVEN = (0.25, 0.25, 0.25, 0.25)
 _BACKWARDS = 0.05
 """Weight of a phase that follows a later one in time (a wrong clock, or files without times)."""
 _AGAIN = 0.5
@@ -33,14 +32,16 @@ _AGAIN = 0.5
 class PhaseEvidence:
     """What the enhancement of one series says.
 
-    probabilities: of native, arterial, portal_venous, delayed; all 0.25 when no organ could be judged.
-    early_probability: of early among arterial; None when the portal vein could not be judged.
-    seen: median HU of the organs that were used.
+    probabilities: of native, arterial, portal_venous, delayed; all 0.25 when no organ could be judged or when the
+    series is `far`. early_probability: of early among arterial; None in the same cases.
+    seen: median HU of the organs that were used. far: the organs look like nothing that the model knows (another
+    kilovoltage than it covers, wrong outlines, other contrast media); such a series says nothing about its phase.
     """
 
     probabilities: tuple[float, float, float, float]
     early_probability: float | None
     seen: tuple[tuple[str, float], ...]
+    far: bool = False
 
     @property
     def label(self) -> PhaseLabel:
@@ -56,23 +57,21 @@ class PhaseEvidence:
         return "early" if self.early_probability >= 0.7 else "late" if self.early_probability <= 0.3 else "unknown"
 
 
-def phase_evidence(organ_hu: OrganHu) -> PhaseEvidence:
-    """Probability of each phase from the organs' medians: Student-t likelihoods around the values of `phase_table`."""
-    hu = _medians(organ_hu)
-    total, features = np.zeros(len(STAGES)), 0
-    for feature, typical in TYPICAL_HU.items():
-        at = _feature(feature, hu)
-        if at is not None:
-            table = np.array([typical[stage] for stage in STAGES])
-            z = (at - table[:, 0]) / table[:, 1]
-            features += 1
-            total += -np.log(table[:, 1]) - (_DEGREES + 1) / 2 * np.log1p(z**2 / _DEGREES)
-    # Differences use organs twice: together the features count as many as there are organs.
-    stages = np.array(_BEFORE) * np.exp((total - total.max()) * min(1.0, len(hu) / max(features, 1)))
-    stages /= stages.sum()
-    four = np.array([stages[0], stages[1] + stages[2], stages[3], stages[4]])
-    early = float(stages[1] / (stages[1] + stages[2])) if "portal_vein" in hu and "liver" in hu else None
-    return PhaseEvidence(_four(_floored(four)), early, tuple(hu.items()))
+def phase_evidence(organ_hu: OrganHu, model: PhaseModel | None = None) -> PhaseEvidence:
+    """Calibrated probability of each phase from the organs' HU. model: another than the one that ships."""
+    return evidence_of(features_of(organ_hu), tuple(_medians(organ_hu).items()), model or phase_model())
+
+
+def evidence_of(features: NDArray[np.float64], seen: tuple[tuple[str, float], ...], model: PhaseModel) -> PhaseEvidence:
+    """The same from the model's features; seen: the medians that they stand for, to be named in a notice."""
+    if not np.isfinite(features).any():
+        return PhaseEvidence(_EVEN, None, seen)
+    stages, far = model.judge(features)
+    if far:
+        return PhaseEvidence(_EVEN, None, seen, far=True)
+    arterial = float(stages[1] + stages[2])
+    four = np.array([stages[0], arterial, stages[3], stages[4]])
+    return PhaseEvidence(_four(_floored(four)), float(stages[1] / max(arterial, 1e-300)), seen)
 
 
 def fuse(guess: PhaseGuess, evidence: PhaseEvidence) -> tuple[PhaseGuess, Notice | None]:
@@ -87,7 +86,8 @@ def fuse_study(
 
     Tags and enhancement count as independent; over the series runs a chain that expects native, arterial, portal
     venous, delayed in this order (forward-backward, so each label has its marginal probability). A label that the user
-    gave stands. A `phase_disagreement` notice where tags (or the user) and enhancement each name another phase.
+    gave stands; a label of the tags gives way only to pixels that alone are at least 0.9 sure of another one, else
+    neither is taken. A `phase_disagreement` notice where tags (or the user) and enhancement each name another phase.
     """
     if len(guesses) != len(evidence):
         raise Fault(f"{len(guesses)} guesses but {len(evidence)} pieces of evidence")
@@ -131,17 +131,13 @@ def _medians(organ_hu: OrganHu) -> dict[str, float]:
     values = {
         "aorta": organ_hu.aorta,
         "portal_vein": organ_hu.portal_vein,
+        "vena_cava": organ_hu.vena_cava,
         "liver": organ_hu.liver,
         "spleen": organ_hu.spleen,
         "kidney": organ_hu.kidney,
+        "inner_vessels": organ_hu.inner_vessels,
     }
     return {name: v.median_hu.estimate for name, v in values.items() if v.median_hu.estimate is not None}
-
-
-def _feature(feature: Feature, hu: dict[str, float]) -> float | None:
-    first, _, second = feature.partition("-")
-    a, b = hu.get(first), hu.get(second) if second else 0.0
-    return None if a is None or b is None else a - b
 
 
 def _prior(guess: PhaseGuess) -> NDArray[np.float64]:
@@ -175,11 +171,14 @@ def _decided(
 ) -> tuple[PhaseGuess, Notice | None]:
     best = int(np.argmax(marginal))
     label: PhaseLabel = LABELS[best] if marginal[best] >= SURE else "unknown"
+    tagged = guess.source != "user" and guess.label != "unknown"
+    if tagged and label != guess.label and evidence.probabilities[best] < OVERRULES:
+        label = "unknown"
     timing: ArterialTiming = "unknown"
     if label == "arterial":
         timing = evidence.timing if evidence.timing != "unknown" else guess.arterial_timing
     source: LabelSource = guess.source
-    if guess.source != "user" and evidence.seen:
+    if guess.source != "user" and evidence.seen and not evidence.far:
         source = "tags+enhancement" if label == guess.label != "unknown" else "enhancement"
     notice = None
     named = evidence.label

@@ -10,8 +10,8 @@ Values are mean and standard deviation between patients, 120 kV. Sources:
     the enhancements of [1].
 [4] Delayed (3 to 5 min) and early arterial: our reading of time-attenuation curves (blood, liver and spleen come close
     to each other; in the early arterial phase the portal vein is not enhanced yet); no single source, hence wide.
-The standard deviations are ours: wide enough for doses and tube voltages of other places, and the likelihood has the
-heavy tails of Student's t besides.
+The standard deviations are ours: wide enough for doses and tube voltages of other places. One of the sources that the
+model of `phase_model` was fitted on.
 """
 
 from __future__ import annotations
