@@ -109,12 +109,17 @@ SURE = Features(
 )
 
 
-CURVE = Curve((2.16, 1.48, 0.276, 0.291, -0.668, 0.256, 4.92, -2.71, -11.6), -5.97, {})
+CURVE = Curve((2.16, 1.48, 0.276, 0.291, -0.668, 0.256, 4.92, -2.71, -11.6, 1.0), -5.97, {})
 
 
 def test_confidence_is_the_logistic_of_the_features() -> None:
     """By hand: 2.16 x 0.9 + 1.48 + 0.276 x 1 + 0.291 x 4 + 0.256 x 4 + 4.92 x 0.75 - 5.97 = 3.608; logistic 0.974."""
-    assert len(shipped_curve().coefficients) == len(SURE.row()) == len(CURVE.coefficients)
+    assert (
+        len(shipped_curve(1).coefficients)
+        == len(shipped_curve(4).coefficients)
+        == len(SURE.row())
+        == len(CURVE.coefficients)
+    )
     assert confidence(SURE, CURVE) == 0.974
 
 

@@ -22,10 +22,16 @@ from hepar.settings import Settings
 
 STRATA: Final = (("under_10_mm", 0.0, 10.0), ("10_to_20_mm", 10.0, 20.0), ("over_20_mm", 20.0, 1e9))
 """Diameter of the ball of a lesion's volume."""
-FALSE_PER_SCAN: Final = {"measuring": (0.9, 0.5), "screening": (2.5, 2.5)}
+FALSE_PER_SCAN: Final = {
+    "measuring": {"several_phases": 0.9, "one_phase": 0.5},
+    "screening": {"several_phases": 2.5, "one_phase": 2.5},
+}
 """Mean number of false lesions per virtual scan up to which an operating point takes candidates: with several phases,
 and with one, where `measuring` stays lower because real scans hold more that looks like a lesion than virtual ones."""
-_PENALTY = 3.0
+_PENALTY = 20.0
+_PRIOR: Final = (4.0, 2.0, 0.3, 0.3, -0.5, 0.3, 3.0, -1.0, -5.0, 4.0)
+"""What the coefficients are drawn towards, set by hand: simulated scans are cleaner than real ones, and alone would let
+shape and the second network's opinion count for little."""
 _FOUND_SHARE = 0.25
 
 
@@ -33,8 +39,8 @@ _FOUND_SHARE = 0.25
 class Rows:
     """Candidates of one scan against its truth.
 
-    features: (n, 9) `Features.row`. true: (n,) the candidate is a lesion. hit: (n,) number of the true lesion it finds,
-    0 for none. sizes_mm: of every true lesion; phases: how many the scan has; case: patient.
+    features: (n, 10) `Features.row`. true: (n,) the candidate is a lesion. hit: (n,) number of the true lesion that it
+    finds, 0 for none. sizes_mm: of every true lesion; phases: how many the scan has; case: patient.
     """
 
     case: str
@@ -97,12 +103,23 @@ def all_candidates(engine: Builtin) -> Builtin:
 
 
 def fit(rows: Sequence[Rows], *, weights: dict[str, str], source: str) -> dict[str, Any]:
-    """The confidence file: curve by penalised logistic regression, limits, and what to expect of them.
+    """The confidence file: for scans with one phase and with several a curve, its limits, what to expect of them."""
+    document: dict[str, Any] = {"weights": weights, "fitted_on": source}
+    for kind, alone in (("one_phase", True), ("several_phases", False)):
+        allowed = {point: most[kind] for point, most in FALSE_PER_SCAN.items()}
+        document[kind] = fit_curve([r for r in rows if (r.phases == 1) == alone], allowed)
+    return document
 
-    Every figure of the operating points comes from curves that did not see the patient. Raises WrongCall with fewer
-    than 20 true and 20 false candidates.
+
+def fit_curve(rows: Sequence[Rows], allowed: dict[str, float]) -> dict[str, Any]:
+    """Curve by penalised logistic regression, and per operating point its limit.
+
+    allowed: false lesions per scan of each operating point. Every figure of the operating points comes from curves that
+    did not see the patient. Raises WrongCall with fewer than 20 true and 20 false candidates.
     """
-    x, y, _ = _stacked(rows)
+    if not rows:
+        raise WrongCall("no scan of this kind; needed: scans with one phase and with several")
+    x, y = _stacked(rows)
     if min(y.sum(), (~y).sum()) < 20:
         raise WrongCall(f"{int(y.sum())} true and {int((~y).sum())} false candidates; needed 20 of each; add cases")
     curve, intercept = _logistic(x, y)
@@ -114,21 +131,14 @@ def fit(rows: Sequence[Rows], *, weights: dict[str, str], source: str) -> dict[s
         if out.any():
             one, base = _logistic(x[~out], y[~out])
             left_out[out] = 1 / (1 + np.exp(-(x[out] @ one + base)))
-    points: dict[str, Any] = {}
-    alone = np.array([r.phases == 1 for r in rows])
-    for name, allowed in FALSE_PER_SCAN.items():
-        points[name] = {}
-        for kind, chosen, most in (("several_phases", ~alone, allowed[0]), ("one_phase", alone, allowed[1])):
-            here = chosen[patients]
-            limit = _limit(left_out[here], y[here], int(chosen.sum()), most)
-            points[name][kind] = {"least_confidence": limit, **_expected(rows, chosen, left_out, patients, limit)}
-    edges = np.linspace(0, 1, 11)
-    group = np.clip(np.digitize(left_out, edges) - 1, 0, 9)
+    points = {}
+    for name, most in allowed.items():
+        limit = _limit(left_out, y, len(rows), most)
+        points[name] = {"least_confidence": limit, **_expected(rows, left_out, patients, limit)}
+    group = np.clip((left_out * 10).astype(int), 0, 9)
     error = sum(abs(left_out[group == g].mean() - y[group == g].mean()) * (group == g).mean()
                 for g in range(10) if (group == g).any())  # fmt: skip
     return {
-        "weights": weights,
-        "fitted_on": source,
         "candidates": len(y),
         "true_candidates": int(y.sum()),
         "expected_calibration_error": round(float(error), 4),
@@ -138,21 +148,21 @@ def fit(rows: Sequence[Rows], *, weights: dict[str, str], source: str) -> dict[s
     }
 
 
-def _stacked(rows: Sequence[Rows]) -> tuple[NDArray[np.float64], NDArray[np.bool_], int]:
-    return np.concatenate([r.features for r in rows]), np.concatenate([r.true for r in rows]), len(rows)
+def _stacked(rows: Sequence[Rows]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    return np.concatenate([r.features for r in rows]), np.concatenate([r.true for r in rows])
 
 
 def _logistic(x: NDArray[np.float64], y: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
-    """Ridge-penalised logistic regression on standardised columns, by Newton's method."""
+    """Logistic regression on standardised columns, penalised towards _PRIOR, by Newton's method."""
     middle, spread = x.mean(0), np.maximum(x.std(0), 1e-6)
     z = np.column_stack([np.ones(len(x)), (x - middle) / spread])
     penalty = np.diag([0.0, *[_PENALTY] * x.shape[1]])
+    prior = np.concatenate([[0.0], np.array(_PRIOR) * spread])
     beta = np.zeros(z.shape[1])
     for _ in range(50):
         p = 1 / (1 + np.exp(-z @ beta))
-        step = np.linalg.solve(
-            (z * (p * (1 - p))[:, None]).T @ z + penalty + 1e-9 * np.eye(len(beta)), z.T @ (y - p) - penalty @ beta
-        )
+        slope = z.T @ (y - p) - penalty @ (beta - prior)
+        step = np.linalg.solve((z * (p * (1 - p))[:, None]).T @ z + penalty + 1e-9 * np.eye(len(beta)), slope)
         beta = beta + step
         if np.abs(step).max() < 1e-8:
             break
@@ -161,9 +171,7 @@ def _logistic(x: NDArray[np.float64], y: NDArray[np.bool_]) -> tuple[NDArray[np.
 
 
 def _limit(p: NDArray[np.float64], y: NDArray[np.bool_], scans: int, allowed: float) -> float:
-    """The lowest limit, in hundredths, with at most `allowed` false candidates per scan; 0.95 without a scan."""
-    if not scans:
-        return 0.95
+    """The lowest limit, in hundredths, with at most `allowed` false candidates per scan."""
     for limit in np.arange(0.05, 0.96, 0.01):
         if ((p >= limit) & ~y).sum() / scans <= allowed:
             return round(float(limit), 2)
@@ -171,13 +179,11 @@ def _limit(p: NDArray[np.float64], y: NDArray[np.bool_], scans: int, allowed: fl
 
 
 def _expected(
-    rows: Sequence[Rows], chosen: NDArray[np.bool_], p: NDArray[np.float64], patients: NDArray[np.int64], limit: float
+    rows: Sequence[Rows], p: NDArray[np.float64], patients: NDArray[np.int64], limit: float
 ) -> dict[str, Any]:
     found = {name: [0, 0] for name, *_ in STRATA}
     false = 0
     for number, row in enumerate(rows):
-        if not chosen[number]:
-            continue
         shown = p[patients == number] >= limit
         seen = set(row.hit[shown & row.true].tolist())
         false += int((shown & ~row.true).sum())
@@ -186,8 +192,8 @@ def _expected(
             found[name][0] += int(k in seen)
             found[name][1] += 1
     return {
-        "scans": int(chosen.sum()),
-        "false_per_scan": round(false / max(int(chosen.sum()), 1), 2),
+        "scans": len(rows),
+        "false_per_scan": round(false / len(rows), 2),
         **{f"found_{name}": hits[0] for name, hits in found.items()},
         **{f"lesions_{name}": hits[1] for name, hits in found.items()},
     }

@@ -13,7 +13,7 @@ from hepar.errors import Refused
 from hepar.record import AlignedPhase, Anatomy, Geometry, Notice, Organ, OrganMap, PhaseLabel, Volume
 from hepar.segment.confidence import confidence_sha256
 from hepar.segment.engine import Progress, silent
-from hepar.segment.grid import model_geometry, onto_model
+from hepar.segment.grid import model_geometry, onto_model, onto_native
 from hepar.segment.lesions import Lesions, outline_lesions
 from hepar.segment.liver import cut_notice, find_liver, liver_parts, outline_liver
 from hepar.segment.network import Network
@@ -104,8 +104,9 @@ class Builtin:
         progress(0.3)
         native = outline_liver(reference, finer, liver, self.settings)
         progress(0.6)
+        coarse_score = np.rint(onto_native(organs.lesion_score, organs.geometry, finer.geometry)).astype(np.uint8)
         lesions = outline_lesions(
-            reference, finer, region.lesion, liver, native, [phase for phase, _ in named], self.settings
+            reference, finer, coarse_score, liver, native, [phase for phase, _ in named], self.settings
         )
         return native, finer, lesions
 

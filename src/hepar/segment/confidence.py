@@ -26,6 +26,7 @@ class Features:
     separation: median difference to the liver around it in spreads of that liver, in the phase where it is largest,
         without sign. reference_separation: the same in the reference phase with its sign (dark is negative).
     roundness: radius of the largest inscribed ball against the ball of the same volume, 0 to 1.
+    coarse: mean probability of the organ network (3 mm, reference phase) inside.
     on_surface: share of voxels within 2 mm of the liver's outline. fat: share of voxels below -10 HU.
     """
 
@@ -37,6 +38,7 @@ class Features:
     roundness: float
     on_surface: float
     fat: float
+    coarse: float = 0.0
 
     def row(self) -> tuple[float, ...]:
         """The numbers the curve works on."""
@@ -50,45 +52,35 @@ class Features:
             min(self.roundness, 0.75),
             self.on_surface,
             min(self.fat, 0.5),
+            self.coarse,
         )
 
 
 @dataclass(frozen=True)
 class Curve:
-    """coefficients: one per number of `Features.row`.
-
-    limits: least confidence of each operating point, with several phases and with one.
-    """
+    """coefficients: one per number of `Features.row`. limits: least confidence of each operating point."""
 
     coefficients: tuple[float, ...]
     intercept: float
-    limits: dict[str, tuple[float, float]]
-
-    def limit(self, point: str, phases: int) -> float:
-        """The least confidence of a lesion that is shown."""
-        return self.limits[point][0 if phases > 1 else 1]
+    limits: dict[str, float]
 
 
-def confidence(features: Features, curve: Curve | None = None) -> float:
-    """Probability that the candidate is a lesion, rounded to three digits; by the curve that ships, unless given."""
-    used = curve or shipped_curve()
-    value = used.intercept + sum(c * v for c, v in zip(used.coefficients, features.row(), strict=True))
+def confidence(features: Features, curve: Curve) -> float:
+    """Probability that the candidate is a lesion, rounded to three digits."""
+    value = curve.intercept + sum(c * v for c, v in zip(curve.coefficients, features.row(), strict=True))
     return round(float(1 / (1 + np.exp(-value))), 3)
 
 
 @cache
-def shipped_curve() -> Curve:
-    """The curve in weights/confidence.json."""
-    read = confidence_file()
-    limits = {
-        name: (float(p["several_phases"]["least_confidence"]), float(p["one_phase"]["least_confidence"]))
-        for name, p in read["operating_points"].items()
-    }
+def shipped_curve(phases: int) -> Curve:
+    """The curve in weights/confidence.json for scans with one phase, or with several."""
+    read = confidence_file()["one_phase" if phases == 1 else "several_phases"]
+    limits = {name: float(point["least_confidence"]) for name, point in read["operating_points"].items()}
     return Curve(tuple(read["coefficients"]), float(read["intercept"]), limits)
 
 
 def confidence_file() -> dict[str, Any]:
-    """weights/confidence.json: curve, operating points with what to expect of each, and what it was fitted on."""
+    """weights/confidence.json: curves, operating points with what to expect of each, and what it was fitted on."""
     read: dict[str, Any] = json.loads(_bytes())
     return read
 

@@ -117,21 +117,26 @@ def _closed(region: NDArray[np.bool_], cleft: int) -> NDArray[np.bool_]:
 def outline_lesions(
     volume: Volume,
     organs: OrganMap,
-    score: NDArray[np.uint8],
+    coarse: NDArray[np.uint8],
     liver: NDArray[np.bool_],
     native_liver: NDArray[np.bool_],
     others: Sequence[AlignedPhase],
     settings: SegmentSettings,
 ) -> Lesions:
-    """Every lesion on the native grid. organs, score and liver: on the network's grid."""
+    """Every lesion on the native grid.
+
+    organs (with the lesion score that counts), coarse (255 x P(lesion) of the organ network) and liver: on one grid.
+    """
+    score = organs.lesion_score
     found = candidates(score, liver, organs.geometry.spacing_mm[0], settings)
     pieces: list[_Piece] = []
     for number in range(1, found.count + 1):
-        pieces += _outline(number, found, volume, organs, score, native_liver, others, settings)
-    rated = [(piece, confidence(piece.features)) for piece in pieces]
+        pieces += _outline(number, found, volume, organs, coarse, native_liver, others, settings)
+    curve = shipped_curve(1 + len(others))
+    rated = [(piece, confidence(piece.features, curve)) for piece in pieces]
     least = settings.lesion_min_confidence
     if least is None:
-        least = shipped_curve().limit(settings.operating_point, 1 + len(others))
+        least = curve.limits[settings.operating_point]
     return _joined([(p, c) for p, c in rated if c >= least], volume.geometry, settings)
 
 
@@ -182,7 +187,7 @@ def _outline(
     found: Candidates,
     volume: Volume,
     organs: OrganMap,
-    score: NDArray[np.uint8],
+    coarse_score: NDArray[np.uint8],
     native_liver: NDArray[np.bool_],
     others: Sequence[AlignedPhase],
     settings: SegmentSettings,
@@ -190,7 +195,7 @@ def _outline(
     """The lesions that one candidate holds: its log-odds, corrected by the grey values of every phase, smoothed."""
     from scipy import ndimage
 
-    coarse = organs.geometry
+    coarse, score = organs.geometry, organs.lesion_score
     reach = found.reach == number
     box3 = native_box(reach, coarse, coarse, _MARGIN_MM + 6)
     place3 = coarse.crop(box3)
@@ -227,12 +232,13 @@ def _outline(
     mask = _with_capsule(mask, shell, calmed, native_liver[box], grid)
     labels, count = split_touching(mask, grid.spacing_mm, neck=settings.split_neck, min_ml=settings.lesion_min_ml)
     chance = onto_native(score[box3], place3, grid)
+    first = onto_native(coarse_score[box3], place3, grid)
     pieces = []
     for index, at in enumerate(_boxes(labels, count), 1):
         one = labels[at] == index
         if float(one.sum()) * grid.voxel_volume_ml < settings.lesion_min_ml:
             continue
-        features = _features(labels == index, shell, chance, calmed, native_liver[box], grid)
+        features = _features(labels == index, shell, chance, first, calmed, native_liver[box], grid)
         # A splinter that only the grey values found is not a lesion of its own.
         if features.peak < settings.lesion_score:
             continue
@@ -315,11 +321,12 @@ def _features(
     lesion: NDArray[np.bool_],
     shell: NDArray[np.bool_],
     chance: NDArray[np.float32],
+    first: NDArray[np.float32],
     phases: Sequence[NDArray[np.int16]],
     liver: NDArray[np.bool_],
     grid: Geometry,
 ) -> Features:
-    """What the confidence is worked out from; chance: 255 x P(lesion); phases: calmed HU."""
+    """What the confidence is worked out from; chance, first: 255 x P(lesion) of the two networks; phases: calmed HU."""
     from scipy import ndimage
 
     separations = [_separation(hu, lesion, shell) for hu in phases]
@@ -342,6 +349,7 @@ def _features(
         roundness=float(depth.max()) / ball_mm,
         on_surface=float((lesion & ~deep).sum() / lesion.sum()),
         fat=float((phases[0][lesion] < _FAT_HU).mean()),
+        coarse=float(first[lesion].mean()) / 255,
     )
 
 
