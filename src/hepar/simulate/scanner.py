@@ -228,9 +228,7 @@ def points(plane: Plane, window: Window) -> list[Field]:
     return [np.broadcast_to(c, plane.shape)[window] for c in (plane.x, plane.y, plane.z)]
 
 
-def _paint(
-    plane: Plane, parts: list[_Painted], texture: Sampler, inlays: Sequence[Inlay], soft: float
-) -> Field:
+def _paint(plane: Plane, parts: list[_Painted], texture: Sampler, inlays: Sequence[Inlay], soft: float) -> Field:
     """CT numbers of an infinitely thin plane, without blur and noise."""
     image: Field = np.full(plane.shape, -1000, np.float32)
     grain: Field = np.zeros(plane.shape, np.float32)

@@ -33,7 +33,11 @@ weight = np.zeros((3, 1, 3, 1, 1), np.float32)
 weight[:, 0, 0, 0, 0] = (0, 20, 40)
 save(
     "shift3d",
-    [helper.make_node("Conv", ["image", "weight", "bias"], ["answer"], kernel_shape=[3, 1, 1], pads=[1, 0, 0, 1, 0, 0])],
+    [
+        helper.make_node(
+            "Conv", ["image", "weight", "bias"], ["answer"], kernel_shape=[3, 1, 1], pads=[1, 0, 0, 1, 0, 0]
+        )
+    ],
     {"weight": weight, "bias": np.array([0, -10, -40], np.float32)},
     [1, 1, "D", "H", "W"],
     [1, 3, "D", "H", "W"],

@@ -4,7 +4,8 @@
 
 FOLDER holds `calc_metric.py` and `surface.py` of github.com/PatrickChrist/lits-challenge-scoring (program/helpers,
 commit 0cbafa55), made to run on numpy 2 and scipy 1.17: `np.bool` -> `bool`, lists of slices -> tuples,
-`scipy.array` -> `numpy.array`, `find_objects` of whole numbers, and three values instead of five where the reference is empty. Needs
+`scipy.array` -> `numpy.array`, `find_objects` of whole numbers, and three values instead of five where the reference is
+empty. Needs
 medpy (0.5.2 was used). What `evaluate.py` and the evaluation notebook do with them is written out below.
 """
 
