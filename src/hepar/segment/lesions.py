@@ -31,6 +31,7 @@ _SPUR_MM = 2.5
 _PART_SHARE = 0.25
 _LARGE_ML = 8.1
 _CLEFT_MM = 9.0
+_BRIDGE_MM = 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +230,9 @@ def _outline(
             break
         mask = better
     mask = ndimage.binary_fill_holes(mask & allowed)
+    if core.sum() * coarse.voxel_volume_ml >= _LARGE_ML:
+        # Calcium, iodised oil or dead parts cut a large tumour into pieces that its core holds together.
+        mask |= _bridged(mask, grid.spacing_mm) & (deep > 0) & native_liver[box]
     mask = _with_capsule(mask, shell, calmed, native_liver[box], grid)
     labels, count = split_touching(mask, grid.spacing_mm, neck=settings.split_neck, min_ml=settings.lesion_min_ml)
     chance = onto_native(score[box3], place3, grid)
@@ -244,6 +248,19 @@ def _outline(
             continue
         pieces.append(_Piece(_shift(at, box), one, features))
     return pieces
+
+
+def _bridged(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """The mask with gaps of up to twice _BRIDGE_MM closed and its holes filled."""
+    from scipy import ndimage
+
+    margin = [int(np.ceil(_BRIDGE_MM / s)) + 1 for s in spacing_mm]
+    around = np.pad(mask, [(m, m) for m in margin])
+    thick = ndimage.distance_transform_edt(~around, sampling=spacing_mm) <= _BRIDGE_MM
+    closed = ndimage.distance_transform_edt(thick, sampling=spacing_mm) > _BRIDGE_MM
+    inner = tuple(slice(m, n - m) for m, n in zip(margin, around.shape, strict=True))
+    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(closed[inner])
+    return filled
 
 
 def _without_spurs(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
