@@ -1,4 +1,4 @@
-"""Train, export and judge the built-in network: `python -m hepar.learn train|export|evaluate` (extra `learn`)."""
+"""Train, export and judge the built-in network: `hepar learn` (extra `learn`)."""
 
 from __future__ import annotations
 
