@@ -101,7 +101,7 @@ def judge_case(case: Path, settings: Settings, engine: Any, portal_only: bool) -
         liver, found = done.anatomy.liver, done.anatomy.lesions
         confidence = [None if c is None else float(c) for c in done.anatomy.confidence]
         notices = [n.code for n in done.warnings]
-    except hepar.errors.Refused as reason:
+    except hepar.errors.HeparError as reason:
         refused = str(reason)
     voxel_ml = float(np.prod(truth["spacing_mm"])) / 1000
     match = match_lesions(found.astype(np.int32), lesions, criterion="overlap", instances=True)

@@ -9,7 +9,7 @@ from hepar.errors import Refused
 from hepar.record import Geometry, Organ, OrganMap
 from hepar.segment import SegmentSettings
 from hepar.segment.evidence import Evidence
-from hepar.segment.liver import Plausibility, liver_parts
+from hepar.segment.liver import Plausibility, liver_parts, plausibility
 from hepar.segment.place import native_box, signed_distance_mm
 
 LIVER = Plausibility(volume_ml=400, score=0.97, median_hu=105, alike=0.97, fat=0.25, bone=0.03, encased=0.02, right=0.3)
@@ -110,3 +110,18 @@ def test_evidence_is_the_ratio_of_two_histograms() -> None:
     # The blur of both histograms (0.15 x 60 HU) widens them to a variance of 481.
     assert (far - below) / 20 == pytest.approx(60 / 481, rel=0.15)
     assert not Evidence(inside[:10], outside)(np.array([50], np.int16)).any()
+
+
+def test_a_large_dark_tumour_does_not_make_a_liver_implausible() -> None:
+    """A third of the liver is tumour at 30 HU, labelled as lesion: what is left is of one density."""
+    labels = np.zeros((40, 60, 60), np.uint8)
+    labels[5:35, 10:50, 10:40] = Organ.LIVER
+    labels[8:30, 15:45, 12:28] = Organ.LESION
+    hu = np.full(labels.shape, -100, np.float32)
+    hu[labels == Organ.LIVER] = 105
+    hu[labels == Organ.LESION] = 30
+    grid = Geometry.regular((40, 60, 60), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
+    organs = OrganMap(labels, np.zeros_like(labels), grid)
+    found = plausibility(organs.liver, organs, hu)
+    assert found.alike == 1.0
+    assert found.median_hu == 105

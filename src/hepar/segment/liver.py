@@ -51,7 +51,8 @@ def liver_parts(organs: OrganMap, settings: SegmentSettings) -> NDArray[np.bool_
 class Plausibility:
     """What tells a liver from something that the network took for one; shares run from 0 to 1.
 
-    score: mean probability. median_hu: of the inside. alike: share of the inside within 50 HU of that.
+    score: mean probability. median_hu: of the inside. alike: share of the inside, lesions left out, within 50 HU
+        of that.
     fat, bone: shares of the body in the scan. encased: share of the outline that lies against bone.
     right: how far its middle lies to the patient's right of the body's, in half widths of the body; it counts
         for small volumes only, since a narrow field of view may hold little but the liver.
@@ -93,8 +94,10 @@ def plausibility(liver: NDArray[np.bool_], organs: OrganMap, hu: NDArray[np.floa
 
     core = ndimage.binary_erosion(liver, iterations=2)
     core = core if core.any() else liver
+    plain = core & (organs.labels != Organ.LESION)
+    plain = plain if plain.any() else core
     score = organs.liver_score if organs.liver_score is not None else organs.liver.astype(np.uint8) * np.uint8(255)
-    median = float(np.median(hu[core]))
+    median = float(np.median(hu[plain]))
     body = hu > -250
     rim = ndimage.binary_dilation(liver, iterations=3) & ~ndimage.binary_dilation(liver)
     columns = np.flatnonzero(body.any(axis=(0, 1)))
@@ -104,7 +107,7 @@ def plausibility(liver: NDArray[np.bool_], organs: OrganMap, hu: NDArray[np.floa
         volume_ml=float(liver.sum()) * organs.geometry.voxel_volume_ml,
         score=float(score[liver].mean()) / 255,
         median_hu=median,
-        alike=float((np.abs(hu[core] - median) < 50).mean()),
+        alike=float((np.abs(hu[plain] - median) < 50).mean()),
         fat=float(((hu > -150) & (hu < -40)).sum() / body.sum()),
         bone=float((hu > 200).sum() / body.sum()),
         encased=float((hu[rim] > 250).mean()),
