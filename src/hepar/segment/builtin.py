@@ -35,7 +35,7 @@ class Builtin:
     ) -> None:
         self.settings = settings
         self.network = Network(weights, settings.precision, settings.threads, settings.window_voxels)
-        self.region = RegionNetwork(region_weights, settings.precision, settings.threads, 2 * settings.window_voxels)
+        self.region = RegionNetwork(region_weights, settings.precision, settings.threads, settings.window_voxels)
         self.precision = settings.precision
         self.version = f"{self.network.version} {self.region.version}"
         self.weights_sha256 = hashlib.sha256(
@@ -97,7 +97,9 @@ class Builtin:
         coarse = liver_parts(organs, self.settings)
         image, geometry, seen = region_input(reference, names[0], named, coarse, organs.geometry)
         progress(0.1)
+        self.network.release()
         region = self.region.look(image, geometry, seen)
+        self.region.release()
         del image
         finer = finer_map(region, organs)
         liver = liver_parts(finer, self.settings)

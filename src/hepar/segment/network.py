@@ -48,6 +48,10 @@ class OnnxNetwork:
         """Name and first 12 digits of the hash, so that retrained weights never pass for older ones."""
         return f"{self.path.stem}-{self.sha256[:12]}"
 
+    def release(self) -> None:
+        """Give back the memory of the compiled network; it is compiled again when needed."""
+        self._compiled.clear()
+
     def logits(self, image: NDArray[np.float32], classes: int) -> NDArray[np.float32]:
         """image (1, channels, slice, row, column), sides multiples of STRIDE -> (classes, slice, row, column)."""
         logits = self._model(image.shape)(image)[0][0]

@@ -16,8 +16,7 @@ class SegmentSettings:
 
     precision: arithmetic of the network, one of PRECISIONS. Only f32 is measured; bf16 is faster on newer CPUs.
     threads: of the network; 0 leaves the choice to OpenVINO.
-    window_voxels: voxels that the organ network (3 mm) sees in one pass, and half of those that the region network
-        (1.5 mm) sees; what is larger goes through overlapping windows.
+    window_voxels: voxels that a network sees in one pass; what is larger goes through overlapping windows.
     liver_min_ml, liver_score_min, liver_right_min: what counts as a liver: volume, mean probability, and how far
         its middle lies to the right of the body's, in half widths of the body; from liver_sure_ml the place
         does not matter.
