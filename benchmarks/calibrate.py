@@ -15,7 +15,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from hepar.learn.calibrate import all_candidates, collect, fit, write
+from hepar.learn.calibrate import collect, fit, write
 from hepar.segment import SegmentSettings
 from hepar.segment.builtin import Builtin
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=SHIPPED)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    engine = all_candidates(Builtin(SegmentSettings(threads=options.threads)))
+    engine = Builtin(SegmentSettings(threads=options.threads, lesion_min_confidence=0.0))
     rows = []
     source = None
     for case in sorted(p.parent for p in options.cases.glob("case-*/truth.json")):

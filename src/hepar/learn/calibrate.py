@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,12 +95,6 @@ def collect(case: str, source: Path, phase_paths: dict[Any, Path], truth: NDArra
     if truth.shape != reference.geometry.shape:
         raise WrongCall(f"truth of {case}: {truth.shape}, needed the reference phase's {reference.geometry.shape}")
     return rows_of(case, len(ready.others) + 1, lesions, truth, reference.geometry.voxel_volume_ml)
-
-
-def all_candidates(engine: Builtin) -> Builtin:
-    """The same engine with nothing left out for its confidence."""
-    engine.settings = replace(engine.settings, lesion_min_confidence=0.0)
-    return engine
 
 
 def fit(rows: Sequence[Rows], *, weights: dict[str, str], source: str) -> dict[str, Any]:

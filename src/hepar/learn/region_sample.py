@@ -15,7 +15,7 @@ from hepar.learn.classes import EITHER_VEIN, IGNORE, NOT_LIVER, REGION_SPACING_M
 from hepar.learn.colour import draw_colours
 from hepar.learn.region import RegionAtlas
 from hepar.learn.region_lesions import paint
-from hepar.learn.sample import fissures, inhomogeneity, take, thick_slices
+from hepar.learn.sample import bent_grid, fissures, inhomogeneity, take, thick_slices
 
 RELATIVE_HU: Final = 100.0
 LIMIT: Final = 2.5
@@ -114,27 +114,10 @@ def _points(
     if rng.random() < 0.08:
         centre = rng.uniform(0.15, 0.85, 3) * size
     centre = np.clip(centre, np.minimum(half * 0.8, size / 2), np.maximum(size - half * 0.8, size / 2))
-    angles = np.radians(rng.normal(0, [8, 5, 5]))
-    (cz, cx, cy), (sz, sx, sy) = np.cos(angles), np.sin(angles)
-    turn = (
-        np.array([[1, 0, 0], [0, cz, -sz], [0, sz, cz]])
-        @ np.array([[cx, -sx, 0], [sx, cx, 0], [0, 0, 1]])
-        @ np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-    )
-    scale = np.exp(rng.normal(0, 0.12)) * np.exp(rng.normal(0, 0.08, 3))
-    matrix = (turn + rng.normal(0, 0.05, (3, 3)) * (1 - np.eye(3))) / np.clip(scale, 0.75, 1.35)
-    axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in shape]
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-    place = grid @ torch.from_numpy(matrix.T.astype(np.float32)) + torch.from_numpy(centre.astype(np.float32))
-    for step, reach_mm in ((40, 14.0), (20, 6.0), (10, 2.0)):
-        coarse = [max(2, n // step + 2) for n in shape]
-        bend = rng.normal(0, rng.uniform(0, reach_mm) / REGION_SPACING_MM / 1.5, [3, *coarse]).astype(np.float32)
-        place += F.interpolate(torch.from_numpy(bend)[None], size=shape, mode="trilinear", align_corners=True)[
-            0
-        ].permute(1, 2, 3, 0)
-    limit = torch.from_numpy((size - 1).astype(np.float32))
-    inside = ((place > -0.5) & (place < limit + 0.5)).all(-1).numpy()
-    return (place / limit * 2 - 1).flip(-1), inside
+    return bent_grid(
+        shape, centre, size, rng, degrees=(8, 5, 5), limits=(0.75, 1.35),
+        bends=((40, 14.0), (20, 6.0), (10, 2.0)), spacing_mm=REGION_SPACING_MM,
+    )  # fmt: skip
 
 
 def _texture_share(rng: np.random.Generator, *, contrast: bool) -> NDArray[np.float32]:

@@ -91,28 +91,49 @@ def _grid(
         reach = rng.uniform(5, 40)
         centre[0] = liver[:, 0].max() + reach if rng.random() < 0.35 else liver[:, 0].min() - reach
         centre[0] = np.clip(centre[0], 8, size[0] - 8)
-    yaw, pitch, roll = np.radians(rng.normal(0, [6, 4, 4]))
-    cz, sz, cx, sx, cy, sy = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
+    return bent_grid(
+        shape, centre, size, rng, degrees=(6, 4, 4), limits=(0.7, 1.4),
+        bends=((32, 20.0), (14, 9.0), (7, 3.0)), spacing_mm=SPACING_MM,
+    )  # fmt: skip
+
+
+def bent_grid(
+    shape: tuple[int, int, int],
+    centre: NDArray[np.float64],
+    size: NDArray[np.int64],
+    rng: np.random.Generator,
+    *,
+    degrees: tuple[float, float, float],
+    limits: tuple[float, float],
+    bends: tuple[tuple[int, float], ...],
+    spacing_mm: float,
+) -> tuple[torch.Tensor, NDArray[np.bool_]]:
+    """A grid of `shape` around a voxel of an anatomy of `size`: turned, scaled, sheared and bent at random.
+
+    degrees: spread of yaw, pitch and roll. limits: of the scale per axis. bends: step in voxels, reach in mm.
+    Returns points in grid_sample's coordinates, and whether each lies in the anatomy.
+    """
+    angles = np.radians(rng.normal(0, degrees))
+    (cz, cx, cy), (sz, sx, sy) = np.cos(angles), np.sin(angles)
     turn = (
         np.array([[1, 0, 0], [0, cz, -sz], [0, sz, cz]])
         @ np.array([[cx, -sx, 0], [sx, cx, 0], [0, 0, 1]])
         @ np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
     )
     scale = np.exp(rng.normal(0, 0.12)) * np.exp(rng.normal(0, 0.08, 3))
-    matrix = (turn + rng.normal(0, 0.05, (3, 3)) * (1 - np.eye(3))) / np.clip(scale, 0.7, 1.4)
+    matrix = (turn + rng.normal(0, 0.05, (3, 3)) * (1 - np.eye(3))) / np.clip(scale, *limits)
     axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in shape]
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
     place = grid @ torch.from_numpy(matrix.T.astype(np.float32)) + torch.from_numpy(centre.astype(np.float32))
-    for step, reach_mm in ((32, 20.0), (14, 9.0), (7, 3.0)):
+    for step, reach_mm in bends:
         coarse = [max(2, n // step + 2) for n in shape]
-        bend = rng.normal(0, rng.uniform(0, reach_mm) / SPACING_MM / 1.5, [3, *coarse]).astype(np.float32)
+        bend = rng.normal(0, rng.uniform(0, reach_mm) / spacing_mm / 1.5, [3, *coarse]).astype(np.float32)
         place += F.interpolate(torch.from_numpy(bend)[None], size=shape, mode="trilinear", align_corners=True)[
             0
         ].permute(1, 2, 3, 0)
     limit = torch.from_numpy((size - 1).astype(np.float32))
     inside = ((place > -0.5) & (place < limit + 0.5)).all(-1).numpy()
-    points = (place / limit * 2 - 1).flip(-1)
-    return points, inside
+    return (place / limit * 2 - 1).flip(-1), inside
 
 
 def _colour(

@@ -94,7 +94,7 @@ class Network(OnnxNetwork):
         """
         labels = np.zeros(hu.shape, np.uint8)
         lesion, liver = np.zeros_like(labels), np.zeros_like(labels)
-        body = _body(hu)
+        body = body_box(hu)
         if body is None:
             return labels, lesion, liver
         inside = hu[body]
@@ -163,8 +163,8 @@ def windows(
     return [(tuple(p[0] for p in place), tuple(p[1] for p in place)) for place in product(*axes)]
 
 
-def _body(hu: NDArray[np.float32]) -> tuple[slice, slice, slice] | None:
-    """Box around everything denser than lung, with a margin; None for air only."""
+def body_box(hu: NDArray[np.float32]) -> tuple[slice, slice, slice] | None:
+    """Box around everything denser than lung, with a margin of two voxels; None for air only."""
     dense = hu > _BODY_HU
     box = []
     for axis in range(3):

@@ -15,13 +15,13 @@ from hepar.record import PADDING_HU, Geometry, Organ, Volume
 from hepar.segment.external.mapping import LIVER, EngineFile, Run
 from hepar.segment.external.nifti import nearest
 from hepar.segment.grid import MAX_VOXELS, onto_model, onto_native
+from hepar.segment.network import body_box
 from hepar.segment.place import slabs
 
 _DIRECTIONS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
 """Axis of LPS space, and the sense in which an array axis of this letter runs along it."""
 _KEYS = {"spacing_mm", "axes", "channels", "outside_hu", "multiple", "window", "overlap", "output"}
 _WINDOW = (160, 160, 160)
-_BODY_HU = -300.0
 OUTPUTS = ("logits", "probabilities", "sigmoid", "labels")
 
 
@@ -173,7 +173,7 @@ class OnnxNetwork:
         soft = self.wanted.output != "labels"
         liver = np.zeros(grid.shape, np.uint8) if soft else None
         lesion = np.zeros(grid.shape, np.uint8) if soft else None
-        body = _body(hu)
+        body = body_box(hu)
         if body is None:
             return Scores(winner, liver, lesion, grid)
         inside = hu[body]
@@ -338,15 +338,3 @@ def tiles(
 
 def _numbers(value: Any, count: int) -> bool:
     return isinstance(value, list) and len(value) == count and all(isinstance(n, int | float) for n in value)
-
-
-def _body(hu: NDArray[np.float32]) -> tuple[slice, slice, slice] | None:
-    """Box around everything denser than lung, with a margin of two voxels; None for air only."""
-    dense = hu > _BODY_HU
-    box = []
-    for axis in range(3):
-        seen = np.flatnonzero(dense.any(axis=tuple(a for a in range(3) if a != axis)))
-        if not len(seen):
-            return None
-        box.append(slice(max(0, int(seen[0]) - 2), min(hu.shape[axis], int(seen[-1]) + 3)))
-    return box[0], box[1], box[2]
