@@ -9,7 +9,10 @@ from hepar.errors import WrongCall
 
 
 def draw_curves(run: Path, target: Path) -> Path:
-    """Loss, Dice of liver and lesions and learning rate against minutes, from run/log.jsonl, as SVG."""
+    """Loss, Dice on training patches, Dice and recall on the watched cases against minutes, from run/log.jsonl, as SVG.
+
+    A run without watched cases has no third panel.
+    """
     log = run / "log.jsonl"
     if not log.is_file():
         raise WrongCall(f"{run.name} holds no log.jsonl; give the folder of a training run")
@@ -23,15 +26,17 @@ def draw_curves(run: Path, target: Path) -> Path:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3), layout="constrained")
-    loss, dice, rate = figure.subplots(1, 3)
-    for axis, keys, title in (
-        (loss, ("loss",), "Loss"),
-        (dice, ("liver", "lesion"), "Dice on training patches"),
-        (rate, ("lr",), "Learning rate"),
-    ):
-        for key in keys:
+    panels: list[tuple[str, dict[str, str]]] = [
+        ("Loss", {"loss": "loss"}),
+        ("Dice on training patches", {"liver": "liver", "lesion": "lesion"}),
+    ]
+    if any("watched_liver" in r for r in rows):
+        names = {"liver": "liver, Dice", "lesion": "lesion, Dice", "found": "lesions, share found"}
+        panels.append(("On the watched cases", {f"watched_{k}": name for k, name in names.items()}))
+    for axis, (title, keys) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        for key, name in keys.items():
             points = [(r["min"], r[key]) for r in rows if key in r]
-            axis.plot([p[0] for p in points], [p[1] for p in points], lw=1, label=key)
+            axis.plot([p[0] for p in points], [p[1] for p in points], lw=1, label=name)
         axis.set_xlabel("minutes")
         axis.set_title(title)
         if len(keys) > 1:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepar.learn.classes import AIR_HU, CLASS_NAMES, LESION_CLASS, LIVER_CLASSES, NOT_LIVER, SPACING_MM, STRIDE
+from hepar.learn.recipe import Recipe, read_recipe
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """HU (slice, row, column) at 3 mm -> class probabilities (class, slice, row, column)."""
@@ -127,16 +128,14 @@ def _dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float | None:
     return round(float(2 * (a & b).sum() / (a.sum() + b.sum())), 4)
 
 
-def simulated_cases(recipe_path: Path, count: int = 12) -> list[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
+def simulated_cases(recipe: Recipe, count: int = 12) -> list[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
     """Fixed unseen cases: new domes, new vessel trees and new draws of the recipe's anatomies."""
     import torch
 
     from hepar.learn.colour import PHASES
-    from hepar.learn.recipe import read_recipe
     from hepar.learn.sample import make_sample
     from hepar.learn.source import load_atlases
 
-    recipe = read_recipe(recipe_path)
     torch.set_num_threads(1)
     simulated = [s for s in recipe.sources if s.kind in ("totalseg", "virtual")]
     pools = [load_atlases(replace(s, variants=3), EVALUATION_SEED) for s in simulated]
@@ -167,7 +166,7 @@ def evaluate(
     """Scores of the simulated cases and of each real (image, labels) pair, as plain rows."""
     run = open_network(network)
     rows = []
-    for name, hu, target in simulated_cases(recipe, cases) if cases else []:
+    for name, hu, target in simulated_cases(read_recipe(recipe), cases) if cases else []:
         liver = np.isin(target, LIVER_CLASSES)
         rows.append(asdict(score(name, run(hu), liver, target == LESION_CLASS)))
     for number, (image, labels) in enumerate(real or []):

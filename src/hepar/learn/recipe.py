@@ -29,7 +29,7 @@ class Recipe:
     """Everything that decides what a training run makes.
 
     stage: organs (whole scan, 3 mm) or region (liver region, 1.5 mm, one to four phases). start: an ONNX file whose
-    weights of equal name and shape begin the run.
+    weights of equal name and shape begin the run. watched: fixed simulated cases that the run is watched on.
     """
 
     stage: str
@@ -46,6 +46,7 @@ class Recipe:
     shape_shares: tuple[float, ...]
     sources: tuple[AtlasSource, ...]
     start: Path | None
+    watched: int
     sha256: str
 
 
@@ -78,6 +79,7 @@ def read_recipe(path: Path) -> Recipe:
             shape_shares=tuple(table["shape_shares"]),
             sources=sources,
             start=place(table.get("start")),
+            watched=table.get("watched", 0),
             sha256=hashlib.sha256(raw).hexdigest(),
         )
     except KeyError as missing:

@@ -25,9 +25,11 @@ from hepar.learn.network import UNet, channels
 from hepar.learn.recipe import Recipe
 from hepar.learn.region_loss import REGION_LIVER, region_loss
 from hepar.learn.source import batches
+from hepar.learn.watch import watch, watched_cases
 
 _WARM_UP_STEPS = 100
 _CLIP = 2.0
+_WATCH_EVERY_S = 300.0
 
 
 def new_network(stage: str, widths: tuple[int, ...], blocks: tuple[int, ...]) -> UNet:
@@ -105,6 +107,13 @@ class Trainer:
                 self.mean[name].lerp_(value, 1 - keep)
         return float(loss.detach()), logits.detach()
 
+    def averaged(self) -> UNet:
+        """A network with the averaged weights."""
+        net = new_network(self.recipe.stage, self.recipe.widths, self.recipe.blocks)
+        net.load_state_dict(self.mean)
+        net.to(memory_format=torch.channels_last_3d)
+        return net
+
     def state(self) -> dict[str, Any]:
         """Everything that a run needs to continue."""
         return {
@@ -130,19 +139,20 @@ class Trainer:
 def train(recipe: Recipe, run: Path, *, threads: int = 2, save_every_s: float = 120.0) -> Path:
     """Train until the schedule ends; continues from run/state.pt if it is there. Returns that file.
 
-    Writes run/log.jsonl (one line every 20 steps). SIGTERM saves and stops; a killed run loses at most `save_every_s`.
+    Writes run/log.jsonl: a line every 20 steps, and one from the watched cases every five minutes and at the end
+    (their time is not part of the schedule). SIGTERM saves and stops; a killed run loses at most `save_every_s`.
     """
     run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe)
     saved = run / "state.pt"
     if saved.exists():
         trainer.load(torch.load(saved, weights_only=True))
+    cases = watched_cases(recipe, run / "atlases")
     stream = batches(recipe, trainer.step, run / "atlases", worker=True)
     torch.set_num_threads(threads)
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
-    kept = time.monotonic()
-    before = time.monotonic()
+    kept = watched = before = time.monotonic()
     notes: list[dict[str, float]] = []
     with (run / "log.jsonl").open("a") as log:
         while trainer.progress() < 1 and not stop:
@@ -163,6 +173,10 @@ def train(recipe: Recipe, run: Path, *, threads: int = 2, save_every_s: float = 
             if now - kept > save_every_s or trainer.progress() >= 1 or stop:
                 _save(trainer, saved)
                 kept = now
+            if cases and (now - watched > _WATCH_EVERY_S or trainer.progress() >= 1):
+                log.write(json.dumps({**_where(trainer), **watch(trainer.averaged(), cases, bf16=recipe.bf16)}) + "\n")
+                log.flush()
+                watched = before = time.monotonic()
     return saved
 
 
@@ -184,12 +198,12 @@ def _scores(logits: torch.Tensor, target: torch.Tensor, liver: tuple[int, ...]) 
     return out
 
 
+def _where(trainer: Trainer) -> dict[str, float]:
+    return {"step": trainer.step, "min": round(trainer.seconds / 60, 2), "lr": trainer.learning_rate()}
+
+
 def _summary(trainer: Trainer, notes: list[dict[str, float]]) -> dict[str, float]:
-    line: dict[str, float] = {
-        "step": trainer.step,
-        "min": round(trainer.seconds / 60, 2),
-        "lr": trainer.learning_rate(),
-    }
+    line = _where(trainer)
     for key in ("loss", "liver", "lesion", "wait", "s"):
         values = [n[key] for n in notes if key in n]
         if values:
