@@ -3,7 +3,7 @@
     python benchmarks/calibrate.py TUNING [--out FILE] [--threads 2]
 
 TUNING: cases of `virtual60.py make --set virtual-tuning`. Each is read with all its phases and with the portal venous
-phase alone. Never run it on virtual60.
+phase alone; what comes before the region network is kept in TUNING/prepared. Never run it on virtual60.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ import argparse
 import json
 from pathlib import Path
 
-import nibabel
-import numpy as np
-
 from hepar.learn.calibrate import collect, fit, write
+from hepar.learn.prepared import prepare_case
 from hepar.segment import SegmentSettings
 from hepar.segment.builtin import Builtin
 
@@ -36,13 +34,7 @@ def main() -> None:
         source = truth["distribution"]
         if source["name"] != "virtual-tuning":
             parser.error(f"{case.name} is of {source['name']}; thresholds are chosen on virtual-tuning only")
-        drawn = np.asarray(nibabel.load(case / truth["labels_file"]).dataobj).transpose(2, 1, 0)
-        _, ids = np.unique(np.where(drawn > 10, drawn, 0), return_inverse=True)
-        lesions = ids.reshape(drawn.shape).astype(np.uint16)
-        paths = {p["label"]: next((case / "nifti").glob(f"{p['number']}_*")) for p in truth["phases"]}
-        rows.append(collect(case.name, case / "nifti", paths, lesions, engine))
-        portal = paths["portal_venous"]
-        rows.append(collect(case.name, portal, {"portal_venous": portal}, lesions, engine))
+        rows.extend(collect(prepare_case(case, engine, options.cases / "prepared"), engine))
         print(f"{case.name}: {len(rows[-2].true)} and {len(rows[-1].true)} candidates", flush=True)
     weights = {"liver3mm": engine.network.sha256, "region": engine.region.sha256}
     told = f"{source['name']} {source['version']}, {len(rows) // 2} cases, four phases and portal venous alone"

@@ -1,11 +1,12 @@
 """The fixed virtual test set: make its cases, and judge hepar on them.
 
     python benchmarks/virtual60.py make DIR [--set virtual60] [--first 0] [--cases 60]
-    python benchmarks/virtual60.py judge DIR [--portal-only] [--first 0] [--cases 60] [--threads 2] [--out FILE.json]
+    python benchmarks/virtual60.py judge DIR [--first 0] [--cases 60] [--threads 2] [--out FILE.json]
 
-make writes DIR/case-NNN (four phases, label map, truth.json), leaving out what is there. judge analyses every case
-that is there, as `hepar analyze` does with the phases named, and keeps each result below DIR/judged, so that it can be
-stopped and goes on; other weights, settings or code start anew. It prints liver Dice, lesion recall by size, false
+make writes DIR/case-NNN (four phases, label map, truth.json), leaving out what is there. judge outlines every case
+that is there, as `hepar analyze` does with the phases named, once with four phases and once with the portal venous one
+alone. It keeps each result below DIR/judged (and what comes before the region network below DIR/prepared), so that it
+can be stopped and goes on; other weights or code start anew. It prints liver Dice, lesion recall by size, false
 finds per scan and the calibration of confidence, with intervals that draw patients. A lesion is found when a find
 overlaps it (one to one, `hepar.validate.match_lesions`); its size is the diameter of a ball of its volume.
 `--set virtual-tuning` makes the 24 cases on which thresholds are chosen: never choose one on virtual60.
@@ -17,7 +18,6 @@ import argparse
 import hashlib
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,8 +27,10 @@ import nibabel
 import numpy as np
 
 import hepar
-from hepar import pipeline, segment
-from hepar.settings import Settings
+from hepar.learn.prepared import prepare_case
+from hepar.record import Anatomy
+from hepar.segment.builtin import Builtin
+from hepar.segment.settings import SegmentSettings
 from hepar.simulate.case import simulate_case
 from hepar.simulate.distribution import load_distribution
 from hepar.validate import dice, match_lesions
@@ -36,7 +38,7 @@ from hepar.validate.bootstrap import mean, of_sums, ratio
 from hepar.validate.calibration import grouped
 from hepar.validate.detection import CaseLesions, lesion_wise
 
-STEPS_THAT_COUNT = ("ingest", "harmonise", "segment", "measure")
+STEPS_THAT_COUNT = ("ingest", "harmonise", "segment")
 
 
 def make(folder: Path, name: str, first: int, cases: int | None) -> None:
@@ -55,54 +57,56 @@ def make(folder: Path, name: str, first: int, cases: int | None) -> None:
         print(f"{target.name}: {truth['type']}, {len(truth['lesions'])} lesions, {seconds:.1f} CPU s", flush=True)
 
 
-def judge(folder: Path, portal_only: bool, first: int, cases: int | None, threads: int) -> dict[str, Any]:
-    """Analyse and compare every case that is there; returns the summary."""
-    from dataclasses import replace
-
-    settings = Settings(reference="portal_venous")
-    settings = replace(settings, segment=replace(settings.segment, threads=threads))
-    engine = segment.engine("builtin", settings.segment)
-    weights = engine.weights_sha256
-    key = f"{weights[:12]}-{settings.sha256[:8]}-{_code()[:8]}-{'portal' if portal_only else 'four'}"
+def judge(folder: Path, first: int, cases: int | None, threads: int) -> list[dict[str, Any]]:
+    """Analyse and compare every case that is there; returns two summaries: four phases, portal venous alone."""
+    engine = Builtin(SegmentSettings(threads=threads))
+    key = f"{engine.weights_sha256[:12]}-{_code()[:8]}"
     kept = folder / "judged" / key
     kept.mkdir(parents=True, exist_ok=True)
     chosen = sorted(p.parent for p in folder.glob("case-*/truth.json"))
     chosen = [p for p in chosen if int(p.name[5:8]) >= first and (cases is None or int(p.name[5:8]) < first + cases)]
-    results = []
+    results: dict[str, list[dict[str, Any]]] = {"four phases": [], "portal venous phase alone": []}
     for case in chosen:
         file = kept / f"{case.name}.json"
         if not file.is_file():
-            outcome = judge_case(case, settings, engine, portal_only)
+            outcome = judge_case(case, engine, folder / "prepared")
             file.write_text(json.dumps(outcome, indent=1) + "\n", encoding="utf-8")
-            print(f"{case.name}: Dice {outcome['liver_dice']}, {outcome['seconds']} s", flush=True)
-        results.append(json.loads(file.read_text(encoding="utf-8")))
-    return {"key": key, "version": hepar.__version__, "weights_sha256": weights, "portal_only": portal_only,
-            **summary(results)}  # fmt: skip
+            told = "; ".join(f"{name}: Dice {one['liver_dice']}" for name, one in outcome.items())
+            print(f"{case.name}: {told}", flush=True)
+        for name, one in json.loads(file.read_text(encoding="utf-8")).items():
+            results[name].append(one)
+    told = {"version": hepar.__version__, "weights_sha256": engine.weights_sha256, "key": key}
+    return [{"phases": name, **told, **summary(rows)} for name, rows in results.items()]
 
 
-def judge_case(case: Path, settings: Settings, engine: Any, portal_only: bool) -> dict[str, Any]:
-    """One case: what was found, missed and false. A refusal counts: Dice 0, everything missed."""
+def judge_case(case: Path, engine: Builtin, keep: Path) -> dict[str, Any]:
+    """One case both ways. A refusal counts: Dice 0, everything missed."""
     truth = json.loads((case / "truth.json").read_text(encoding="utf-8"))
-    reference = np.asarray(nibabel.load(case / truth["labels_file"]).dataobj).transpose(2, 1, 0)
-    lesions = np.where(reference > 10, reference, 0).astype(np.int32)
-    paths = {p["label"]: next((case / "nifti").glob(f"{p['number']}_*")) for p in truth["phases"]}
-    portal = paths["portal_venous"]
-    request = pipeline.Request(
-        source=portal if portal_only else case / "nifti", modality="CT",
-        phase_paths={"portal_venous": portal} if portal_only else paths,
-    )  # fmt: skip
-    began = time.perf_counter()
-    refused, notices = None, []
-    found = np.zeros(reference.shape, np.uint16)
-    liver, confidence = np.zeros(reference.shape, bool), []
     try:
-        with tempfile.TemporaryDirectory() as workspace:
-            done = pipeline.examine(request, settings, engine, Path(workspace), pipeline.Clock(), lambda *_: None)
-        liver, found = done.anatomy.liver, done.anatomy.lesions
-        confidence = [None if c is None else float(c) for c in done.anatomy.confidence]
-        notices = [n.code for n in done.warnings]
+        ready = prepare_case(case, engine, keep)
     except hepar.errors.HeparError as reason:
-        refused = str(reason)
+        drawn = np.asarray(nibabel.load(case / truth["labels_file"]).dataobj).transpose(2, 1, 0)
+        nothing = compare(truth, drawn, None, str(reason))
+        return {"four phases": nothing, "portal venous phase alone": nothing}
+    out = {}
+    for name, others in (("four phases", ready.others), ("portal venous phase alone", ())):
+        anatomy, refused = None, None
+        try:
+            labels = ready.phase_labels[: len(others) + 1]
+            anatomy = engine.anatomy(ready.reference, ready.organs, others, labels=labels)
+        except hepar.errors.HeparError as reason:
+            refused = str(reason)
+        out[name] = compare(truth, ready.labels, anatomy, refused)
+    return out
+
+
+def compare(truth: dict[str, Any], reference: Any, anatomy: Anatomy | None, refused: str | None) -> dict[str, Any]:
+    """What was found, missed and false in one outline. reference: the truth's label map; anatomy: None if refused."""
+    lesions = np.where(reference > 10, reference, 0).astype(np.int32)
+    liver = anatomy.liver if anatomy else np.zeros(reference.shape, bool)
+    found = anatomy.lesions if anatomy else np.zeros(reference.shape, np.uint16)
+    confidence = [None if c is None else float(c) for c in anatomy.confidence] if anatomy else []
+    notices = [n.code for n in anatomy.notices] if anatomy else []
     voxel_ml = float(np.prod(truth["spacing_mm"])) / 1000
     match = match_lesions(found.astype(np.int32), lesions, criterion="overlap", instances=True)
     ids = [int(lesions[match.ref_labels == k].max()) - 10 for k in range(1, match.ref_voxels.size + 1)]
@@ -112,7 +116,7 @@ def judge_case(case: Path, settings: Settings, engine: Any, portal_only: bool) -
     strict = match_lesions(found.astype(np.int32), lesions, criterion="iou>0.1", instances=True)
     return {
         "case": truth["case"], "type": truth["type"], "cirrhosis": truth["cirrhosis"], "steatosis": truth["steatosis"],
-        "seconds": round(time.perf_counter() - began, 1), "refused": refused, "notices": notices,
+        "refused": refused, "notices": notices,
         "liver_dice": round(dice(liver, reference > 0) or 0.0, 4),
         "found_iou": len(strict.pairs),
         "lesions": [
@@ -194,7 +198,7 @@ def table(result: dict[str, Any]) -> str:
         low, high = estimate["low"], estimate["high"]
         return f"{estimate['estimate']:.3f}" + (f" ({low:.3f} to {high:.3f})" if low is not None else "")
 
-    lines = [f"{result['cases']} cases, {'portal venous phase alone' if result['portal_only'] else 'four phases'},"
+    lines = [f"{result['cases']} cases, {result['phases']},"
              f" {result['refused']} refused; {result['key']}",
              f"liver Dice              {shown(result['liver_dice'])}"]  # fmt: skip
     lines += [f"recall {name:<16} {shown(row)} of {row['lesions']}" for name, row in result["recall"].items()]
@@ -214,7 +218,6 @@ def main() -> None:
     maker.add_argument("--set", default="virtual60")
     judger = verbs.add_parser("judge")
     judger.add_argument("folder", type=Path)
-    judger.add_argument("--portal-only", action="store_true")
     judger.add_argument("--threads", type=int, default=2)
     judger.add_argument("--out", type=Path)
     for one in (maker, judger):
@@ -224,10 +227,10 @@ def main() -> None:
     if options.verb == "make":
         make(options.folder, options.set, options.first, options.cases)
         return
-    result = judge(options.folder, options.portal_only, options.first, options.cases, options.threads)
+    both = judge(options.folder, options.first, options.cases, options.threads)
     if options.out:
-        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(table(result))
+        options.out.write_text(json.dumps(both, indent=1) + "\n", encoding="utf-8")
+    print("\n\n".join(table(result) for result in both))
 
 
 if __name__ == "__main__":

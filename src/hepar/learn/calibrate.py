@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepar import pipeline
 from hepar.errors import WrongCall
-from hepar.record import Volume
+from hepar.learn.prepared import PreparedCase
 from hepar.segment.builtin import Builtin
 from hepar.segment.confidence import Features
 from hepar.segment.lesions import Lesions
-from hepar.settings import Settings
 
 STRATA: Final = (("under_10_mm", 0.0, 10.0), ("10_to_20_mm", 10.0, 20.0), ("over_20_mm", 20.0, 1e9))
 """Diameter of the ball of a lesion's volume."""
@@ -82,19 +79,17 @@ def rows_of(case: str, phases: int, lesions: Lesions, truth: NDArray[np.uint16],
     )
 
 
-def collect(case: str, source: Path, phase_paths: dict[Any, Path], truth: NDArray[np.uint16], engine: Builtin) -> Rows:
-    """Every candidate of one study on disk, down to confidence 0. truth: lesion ids on the reference's grid."""
-    settings = Settings(segment=engine.settings, reference="portal_venous")
-    with tempfile.TemporaryDirectory() as folder:
-        ready = pipeline.prepare(
-            pipeline.Request(source, phase_paths=phase_paths, modality="CT"), settings, engine, Path(folder),
-            pipeline.Clock(), lambda step, fraction: None,
-        )  # fmt: skip
-        reference: Volume = ready.reference.volume
-        _, _, lesions = engine.propose(reference, ready.organs[ready.reference.id], ready.others, labels=ready.labels)
-    if truth.shape != reference.geometry.shape:
-        raise WrongCall(f"truth of {case}: {truth.shape}, needed the reference phase's {reference.geometry.shape}")
-    return rows_of(case, len(ready.others) + 1, lesions, truth, reference.geometry.voxel_volume_ml)
+def collect(case: PreparedCase, engine: Builtin) -> tuple[Rows, Rows]:
+    """Every candidate of one patient down to confidence 0: with all phases, and with the portal venous one alone."""
+    _, ids = np.unique(np.where(case.labels > 10, case.labels, 0), return_inverse=True)
+    truth = ids.reshape(case.labels.shape).astype(np.uint16)
+    voxel_ml = case.reference.geometry.voxel_volume_ml
+    *_, several = engine.propose(case.reference, case.organs, case.others, labels=case.phase_labels)
+    *_, alone = engine.propose(case.reference, case.organs, (), labels=case.phase_labels[:1])
+    return (
+        rows_of(case.name, len(case.others) + 1, several, truth, voxel_ml),
+        rows_of(case.name, 1, alone, truth, voxel_ml),
+    )
 
 
 def fit(rows: Sequence[Rows], *, weights: dict[str, str], source: str) -> dict[str, Any]:
