@@ -48,6 +48,7 @@ class Request:
     source: folder, zip or image file. study_uid: which study, where there are several.
     modality: for formats that carry none. phase_paths: series whose label the user knows, by folder or file.
     engine: a name or an engine file. consent: shows its licence and asks; None where nobody can be asked.
+    site: folder of a site's own model, which the built-in engine then uses.
     max_memory_bytes: a study that would need more is refused before its voxels are read; None: what is free.
     """
 
@@ -56,6 +57,7 @@ class Request:
     modality: str | None = None
     phase_paths: Mapping[PhaseLabel, Path] = field(default_factory=dict)
     engine: str = "builtin"
+    site: Path | None = None
     consent: Consent | None = None
     with_identity: bool = False
     max_memory_bytes: int | None = None
@@ -101,7 +103,7 @@ def analyze(request: Request, settings: Settings, out: Path, *, overwrite: bool,
     """
     report.check_target(out, source=request.source, overwrite=overwrite)
     clock = Clock()
-    engine = segment.engine(request.engine, settings.segment, consent=request.consent)
+    engine = segment.engine(request.engine, settings.segment, consent=request.consent, site=request.site)
     settings = replace(settings, engine=segment.described(engine))
     with tempfile.TemporaryDirectory(prefix="hepar-") as workspace:
         examination = examine(request, settings, engine, Path(workspace), clock, progress)

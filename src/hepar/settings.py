@@ -29,7 +29,8 @@ class Settings:
     reference: str | None = None
     """Label of the phase to measure on; None: hepar chooses."""
     engine: Mapping[str, Any] | None = None
-    """What an engine of somebody else adds (`segment.described`): its file's hash, its version; None: built-in."""
+    """What an engine of somebody else, or a site's own model, adds (`segment.described`): hashes, version; None: the
+    built-in one as it ships."""
 
     def as_dict(self) -> dict[str, Any]:
         """All settings that can change a result, as plain values."""

@@ -32,6 +32,7 @@ def analyze_command(
     precision: str,
     operating_point: str,
     engine: str,
+    site: Path | None,
     accept_licence: bool,
     threads: int | None,
     max_memory: str | None,
@@ -58,7 +59,7 @@ def analyze_command(
     settings = replace(settings, segment=chosen)
     request = Request(
         source=source, study_uid=study_uid, modality=_modality(modality), phase_paths=phase_paths, engine=engine,
-        with_identity=with_identity, max_memory_bytes=limit,
+        site=site, with_identity=with_identity, max_memory_bytes=limit,
         consent=_consent(accept_licence, batch=quiet or as_json or not sys.stdin.isatty()),
     )  # fmt: skip
     with Screen(quiet=quiet) as screen:

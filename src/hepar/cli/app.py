@@ -48,6 +48,9 @@ def analyze(
     engine: Annotated[
         str, typer.Option(help="Which model outlines liver and lesions: a name, or an engine file (.toml).")
     ] = "builtin",
+    site: Annotated[
+        Path | None, typer.Option(help="Use the model that `hepar learn adapt` promoted in this site folder.")
+    ] = None,
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Agree to the licence of the engine, which is shown; once.")
     ] = False,
@@ -70,7 +73,7 @@ def analyze(
 
     analyze_command(
         study, output, phase=phase or [], reference=reference, study_uid=study_uid, modality=modality,
-        precision=precision, engine=engine, operating_point=operating_point, accept_licence=accept_licence,
+        precision=precision, engine=engine, site=site, operating_point=operating_point, accept_licence=accept_licence,
         threads=threads, max_memory=max_memory,
         with_identity=with_identity, as_json=as_json, quiet=quiet, overwrite=overwrite,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from hepar.errors import Refused
 from hepar.record import AlignedPhase, Anatomy, Geometry, Notice, Organ, OrganMap, PhaseLabel, Volume
-from hepar.segment.confidence import confidence_sha256
+from hepar.segment.confidence import confidence_sha256, curve_of
 from hepar.segment.engine import Progress, silent
 from hepar.segment.grid import model_geometry, onto_model, onto_native
 from hepar.segment.lesions import Lesions, outline_lesions
@@ -19,6 +20,7 @@ from hepar.segment.liver import cut_notice, find_liver, liver_parts, outline_liv
 from hepar.segment.network import Network
 from hepar.segment.region import RegionNetwork, finer_map, region_input
 from hepar.segment.settings import SegmentSettings
+from hepar.segment.site import SiteModel
 from hepar.segment.vessels import outline_vessels
 
 _MISSED_ML, _MISSED_SHARE = 3.0, 0.1
@@ -26,21 +28,32 @@ _LIVER = (Organ.LIVER, Organ.LESION, Organ.HEPATIC_VESSEL)
 
 
 class Builtin:
-    """Implements `Engine`. weights, region_weights: other files than those that ship, for tests and training."""
+    """Implements `Engine`. weights, region_weights: other files than those that ship, for tests and training.
+
+    site: a site's own region network and confidence in place of the shipped ones.
+    """
 
     name = "builtin"
 
     def __init__(
-        self, settings: SegmentSettings, weights: Path | None = None, region_weights: Path | None = None
+        self,
+        settings: SegmentSettings,
+        weights: Path | None = None,
+        region_weights: Path | None = None,
+        site: SiteModel | None = None,
     ) -> None:
         self.settings = settings
+        region_weights = site.region if site else region_weights
         self.network = Network(weights, settings.precision, settings.threads, settings.window_voxels)
         self.region = RegionNetwork(region_weights, settings.precision, settings.threads, settings.window_voxels)
         self.precision = settings.precision
         self.version = f"{self.network.version} {self.region.version}"
-        self.weights_sha256 = hashlib.sha256(
-            (self.network.sha256 + self.region.sha256 + confidence_sha256()).encode()
-        ).hexdigest()
+        self.described = site.described if site else None
+        self._confidence = json.loads(site.confidence) if site else None
+        shown_by = site.files["confidence.json"] if site else confidence_sha256()
+        if site:
+            self.version += f" site-{site.version}-{site.sha256[:12]}"
+        self.weights_sha256 = hashlib.sha256((self.network.sha256 + self.region.sha256 + shown_by).encode()).hexdigest()
 
     def organs(self, volume: Volume, progress: Progress = silent) -> OrganMap:
         """See `Engine.organs`."""
@@ -108,8 +121,9 @@ class Builtin:
         progress(0.6)
         coarse_score = np.rint(onto_native(organs.lesion_score, organs.geometry, finer.geometry)).astype(np.uint8)
         lesions = outline_lesions(
-            reference, finer, coarse_score, liver, native, [phase for phase, _ in named], self.settings
-        )
+            reference, finer, coarse_score, liver, native, [phase for phase, _ in named], self.settings,
+            curve_of(self._confidence, 1 + len(named)) if self._confidence else None,
+        )  # fmt: skip
         return native, finer, lesions
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -74,7 +75,12 @@ def confidence(features: Features, curve: Curve) -> float:
 @cache
 def shipped_curve(phases: int) -> Curve:
     """The curve in weights/confidence.json for scans with one phase, or with several."""
-    read = confidence_file()["one_phase" if phases == 1 else "several_phases"]
+    return curve_of(confidence_file(), phases)
+
+
+def curve_of(document: Mapping[str, Any], phases: int) -> Curve:
+    """The curve of a confidence file for scans with one phase, or with several."""
+    read = document["one_phase" if phases == 1 else "several_phases"]
     limits = {name: float(point["least_confidence"]) for name, point in read["operating_points"].items()}
     return Curve(tuple(read["coefficients"]), float(read["intercept"]), limits)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hepar.errors import WrongCall
@@ -68,16 +69,26 @@ def engines() -> tuple[str, ...]:
     return tuple(dict.fromkeys((BUILTIN, *external.shipped(), *external.own())))
 
 
-def engine(name: str, settings: SegmentSettings | None = None, *, consent: Consent | None = None) -> Engine:
+def engine(
+    name: str,
+    settings: SegmentSettings | None = None,
+    *,
+    consent: Consent | None = None,
+    site: Path | None = None,
+) -> Engine:
     """The built-in engine, or one that an engine file (its name, or a path that ends in .toml) describes.
 
-    consent: shows a licence and asks; None where nobody can be asked. Raises WrongCall with the list of names for one
+    consent: shows a licence and asks; None where nobody can be asked. site: folder of a site's own model, for the
+    built-in engine (`site.site_model` says what it refuses). Raises WrongCall with the list of names for one
     that does not exist, and for an engine file, a tool or a licence that is not in order.
     """
     if name == BUILTIN:
         from hepar.segment.builtin import Builtin
+        from hepar.segment.site import site_model
 
-        return Builtin(settings or SegmentSettings())
+        return Builtin(settings or SegmentSettings(), site=site_model(site) if site else None)
+    if site is not None:
+        raise WrongCall(f"--site goes with the built-in engine only, got --engine {name}; leave one of them out")
     from hepar.segment import external
 
     path = external.find(name)
@@ -89,10 +100,9 @@ def engine(name: str, settings: SegmentSettings | None = None, *, consent: Conse
 
 
 def described(engine: Engine) -> dict[str, Any] | None:
-    """What an engine that is not the built-in one adds to the settings of an analysis."""
-    from hepar.segment import external
-
-    return engine.described if isinstance(engine, external.External) else None
+    """What an engine of somebody else, or a site's own model, adds to the settings of an analysis."""
+    added: dict[str, Any] | None = getattr(engine, "described", None)
+    return added
 
 
 def calls(engine: Engine) -> list[dict[str, Any]]:

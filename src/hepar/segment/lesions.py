@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepar.record import NOT_COVERED_HU, AlignedPhase, Box, Geometry, OrganMap, Volume
-from hepar.segment.confidence import Features, confidence, shipped_curve
+from hepar.segment.confidence import Curve, Features, confidence, shipped_curve
 from hepar.segment.evidence import SCORE_LOGIT, Evidence, calm, smooth_field
 from hepar.segment.grid import onto_native
 from hepar.segment.place import native_box, signed_distance_mm
@@ -123,17 +123,19 @@ def outline_lesions(
     native_liver: NDArray[np.bool_],
     others: Sequence[AlignedPhase],
     settings: SegmentSettings,
+    curve: Curve | None = None,
 ) -> Lesions:
     """Every lesion on the native grid.
 
     organs (with the lesion score that counts), coarse (255 x P(lesion) of the organ network) and liver: on one grid.
+    curve: of their confidence; None: the shipped one.
     """
     score = organs.lesion_score
     found = candidates(score, liver, organs.geometry.spacing_mm[0], settings)
     pieces: list[_Piece] = []
     for number in range(1, found.count + 1):
         pieces += _outline(number, found, volume, organs, coarse, native_liver, others, settings)
-    curve = shipped_curve(1 + len(others))
+    curve = curve or shipped_curve(1 + len(others))
     rated = [(piece, confidence(piece.features, curve)) for piece in pieces]
     least = settings.lesion_min_confidence
     if least is None:
