@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,15 @@ def simulate_case(
     *,
     output: str = "nifti",
     compress: bool = True,
+    only: Collection[str] | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> dict[str, Any]:
     """Draw case `number` (from 0), scan its four phases and write it below out_dir; returns what truth.json holds.
 
     out_dir/nifti/N_LABEL.nii.gz (or out_dir/dicom/): the images. out_dir/truth/labels.nii.gz: the portal venous phase
     on its grid: 1 liver, 2 portal tree and 3 hepatic veins inside it, 10 + k lesion k (k from 1). out_dir/truth.json.
-    compress: False writes .nii, larger and quicker. The same distribution and number give the same bytes. Raises
-    WrongCall when out_dir is not empty.
+    compress: False writes .nii, larger and quicker. only: labels of the phases to scan; None: all. The same distribution
+    and number give the same bytes. Raises WrongCall when out_dir is not empty.
     """
     if out_dir.exists() and any(out_dir.iterdir()):
         raise WrongCall("the folder for the simulated case is not empty; name a new or an empty one")
@@ -62,6 +63,8 @@ def simulate_case(
     (out_dir / "truth").mkdir(parents=True, exist_ok=True)
     phases, labels = [], np.zeros(0, np.uint8)
     for n, (phase, breathing) in enumerate(zip(settings.phases, breathings, strict=True)):
+        if only is not None and phase.clinical_label not in only:
+            continue
         pixels, here = _phase(case, still, geometry, n, breathing, distribution, progress)
         write_phase(images, n, pixels, geometry, phase, settings, plan_series(n, phase, settings, study_uid),
                     distribution.rng(number, 10, n), effort=1 if compress else 0)  # fmt: skip

@@ -20,7 +20,7 @@ import numpy as np
 
 from hepar.errors import WrongCall
 
-BUILT_IN = ("virtual60", "virtual-tuning", "clinic")
+BUILT_IN = ("virtual60", "virtual-tuning", "clinic", "site-shifted")
 PHASES = ("native", "arterial", "portal_venous", "delayed")
 TRAITS = ("capsule", "rim", "mosaic", "necrosis", "fat", "globules", "scar", "calcified")
 
