@@ -45,8 +45,8 @@ def simulate_case(
 
     out_dir/nifti/N_LABEL.nii.gz (or out_dir/dicom/): the images. out_dir/truth/labels.nii.gz: the portal venous phase
     on its grid: 1 liver, 2 portal tree and 3 hepatic veins inside it, 10 + k lesion k (k from 1). out_dir/truth.json.
-    compress: False writes .nii, larger and quicker. only: labels of the phases to scan; None: all. The same distribution
-    and number give the same bytes. Raises WrongCall when out_dir is not empty.
+    compress: False writes .nii, larger and quicker. only: labels of the phases to scan; None: all. The same file and
+    number give the same bytes. Raises WrongCall when out_dir is not empty.
     """
     if out_dir.exists() and any(out_dir.iterdir()):
         raise WrongCall("the folder for the simulated case is not empty; name a new or an empty one")
