@@ -21,6 +21,7 @@ _HOLE_MM2 = 150.0
 _CUT_MM2 = 150.0
 _GAP_MM = 3.0
 _MAX_DISTANCE_MM = 12.0
+_WATER_HU = -10.0
 
 
 def liver_parts(organs: OrganMap, settings: SegmentSettings) -> NDArray[np.bool_]:
@@ -52,7 +53,7 @@ class Plausibility:
     """What tells a liver from something that the network took for one; shares run from 0 to 1.
 
     score: mean probability. median_hu: of the inside. alike: share of the inside, lesions left out, within 50 HU
-        of that.
+        of that, or between water and that: a large dark tumour is not always known for a lesion at 3 mm.
     fat, bone: shares of the body in the scan. encased: share of the outline that lies against bone.
     right: how far its middle lies to the patient's right of the body's, in half widths of the body; it counts
         for small volumes only, since a narrow field of view may hold little but the liver.
@@ -107,7 +108,7 @@ def plausibility(liver: NDArray[np.bool_], organs: OrganMap, hu: NDArray[np.floa
         volume_ml=float(liver.sum()) * organs.geometry.voxel_volume_ml,
         score=float(score[liver].mean()) / 255,
         median_hu=median,
-        alike=float((np.abs(hu[plain] - median) < 50).mean()),
+        alike=float(((hu[plain] > min(_WATER_HU, median - 50)) & (hu[plain] < median + 50)).mean()),
         fat=float(((hu > -150) & (hu < -40)).sum() / body.sum()),
         bone=float((hu > 200).sum() / body.sum()),
         encased=float((hu[rim] > 250).mean()),
