@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from hepar.errors import Fault
 from hepar.learn.classes import (
@@ -20,7 +21,6 @@ from hepar.learn.classes import (
     SPACING_MM,
     STRIDE,
 )
-from hepar.learn.network import UNet
 from hepar.learn.recipe import Recipe
 from hepar.learn.region_loss import REGION_LIVER
 from hepar.learn.region_sample import LIMIT, RELATIVE_HU
@@ -29,9 +29,10 @@ from hepar.learn.train import new_network
 OPSET = 17
 
 
-def averaged_network(state: dict[str, Any]) -> UNet:
+def averaged_network(state: dict[str, Any]) -> nn.Module:
     """The network with the averaged weights of a saved training state, ready for inference."""
-    net = new_network(state.get("stage", "organs"), tuple(state["widths"]), tuple(state["blocks"]))
+    sizes = tuple(state["widths"]), tuple(state["blocks"])
+    net = new_network(state.get("stage", "organs"), *sizes, state.get("architecture", "residual"))
     net.load_state_dict(state["mean"])
     net.eval()
     return net
@@ -53,7 +54,7 @@ def export(state_file: Path, folder: Path, recipe: Recipe) -> Path:
     state = torch.load(state_file, weights_only=True)
     net = averaged_network(state)
     stage = state.get("stage", "organs")
-    name, inputs = NAMES[stage], net.stem[0].in_channels
+    name, inputs = NAMES[stage], net.inputs
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.onnx"
     sides = {2: "depth", 3: "height", 4: "width"}

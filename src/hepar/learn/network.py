@@ -10,8 +10,12 @@ from torch import nn
 
 from hepar.learn.classes import CLASS_NAMES
 
+ORGAN_CHANNELS = 2
+"""What `channels` makes of one volume."""
 
-def _norm(channels: int) -> nn.GroupNorm:
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Normalised over groups of 8 channels."""
     return nn.GroupNorm(max(1, channels // 8), channels)
 
 
@@ -21,9 +25,9 @@ class Residual(nn.Module):  # type: ignore[misc,unused-ignore]
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
-        self.norm1 = _norm(channels)
+        self.norm1 = group_norm(channels)
         self.second = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
-        self.norm2 = _norm(channels)
+        self.norm2 = group_norm(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Same shape out as in."""
@@ -42,12 +46,13 @@ class UNet(nn.Module):  # type: ignore[misc,unused-ignore]
         widths: tuple[int, ...] = (24, 48, 64, 96, 128),
         blocks: tuple[int, ...] = (1, 2, 2, 1),
         classes: int = len(CLASS_NAMES),
-        inputs: int = 2,
+        inputs: int = ORGAN_CHANNELS,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv3d(inputs, widths[0], 3, padding=1, bias=False), _norm(widths[0]))
+        self.inputs = inputs
+        self.stem = nn.Sequential(nn.Conv3d(inputs, widths[0], 3, padding=1, bias=False), group_norm(widths[0]))
         self.down = nn.ModuleList(
-            nn.Sequential(nn.Conv3d(a, b, 2, stride=2, bias=False), _norm(b), nn.LeakyReLU(0.01))
+            nn.Sequential(nn.Conv3d(a, b, 2, stride=2, bias=False), group_norm(b), nn.LeakyReLU(0.01))
             for a, b in pairwise(widths)
         )
         self.encode = nn.ModuleList(
@@ -57,7 +62,7 @@ class UNet(nn.Module):  # type: ignore[misc,unused-ignore]
         self.decode = nn.ModuleList(Residual(w) for w in widths[1:-1])
         self.last_lift = nn.Conv3d(widths[1], widths[0], 1, bias=False)
         self.last = nn.Sequential(
-            nn.Conv3d(widths[0], widths[0], 3, padding=1, bias=False), _norm(widths[0]), nn.LeakyReLU(0.01)
+            nn.Conv3d(widths[0], widths[0], 3, padding=1, bias=False), group_norm(widths[0]), nn.LeakyReLU(0.01)
         )
         self.head = nn.Conv3d(widths[0], classes, 1)
         self.half_head = nn.Conv3d(widths[1], classes, 1)
@@ -65,11 +70,20 @@ class UNet(nn.Module):  # type: ignore[misc,unused-ignore]
     def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Logits; in training mode also those at half resolution."""
         full = F.leaky_relu(self.stem(image), 0.01)
+        return self.up(full, self.levels(image, full))
+
+    def levels(self, image: torch.Tensor, full: torch.Tensor) -> list[torch.Tensor]:
+        """Features at a half, a quarter, an eighth and a sixteenth of the resolution."""
         x = full
         skips = []
         for down, encode in zip(self.down, self.encode, strict=True):
             x = encode(down(x))
             skips.append(x)
+        return skips
+
+    def up(self, full: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """From the features of every level to logits."""
+        x = skips[-1]
         for level in reversed(range(len(self.lift))):
             x = skips[level] + F.interpolate(self.lift[level](x), scale_factor=2.0, mode="nearest")
             x = self.decode[level](x)

@@ -11,6 +11,8 @@ from typing import Any
 from hepar.errors import WrongCall
 
 STAGES = ("organs", "region")
+ARCHITECTURES = ("residual", "hybrid", "transformer", "phases", "plain")
+"""What `hepar.learn.architectures` builds; the names stand here so that a recipe is read without torch."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,11 @@ class Recipe:
 
     stage: organs (whole scan, 3 mm) or region (liver region, 1.5 mm, one to four phases). start: an ONNX file whose
     weights of equal name and shape begin the run. watched: fixed simulated cases that the run is watched on.
+    architecture: one of ARCHITECTURES, residual if the file names none; widths and blocks are its sizes.
     """
 
     stage: str
+    architecture: str
     seed: int
     minutes: float
     steps: int
@@ -66,6 +70,7 @@ def read_recipe(path: Path) -> Recipe:
         )
         recipe = Recipe(
             stage=table.get("stage", "organs"),
+            architecture=table.get("architecture", "residual"),
             seed=table["seed"],
             minutes=table.get("minutes", 0.0),
             steps=table.get("steps", 0),
@@ -86,6 +91,12 @@ def read_recipe(path: Path) -> Recipe:
         raise WrongCall(f"{path.name}: no entry {missing}, needed for training; add it as in liver3mm.toml") from None
     if recipe.stage not in STAGES:
         raise WrongCall(f"{path.name}: stage {recipe.stage!r}; needed one of {', '.join(STAGES)}")
+    if recipe.architecture not in ARCHITECTURES:
+        raise WrongCall(f"{path.name}: architecture {recipe.architecture!r}; needed one of {', '.join(ARCHITECTURES)}")
+    if recipe.architecture == "phases" and recipe.stage != "region":
+        raise WrongCall(
+            f"{path.name}: architecture phases, stage {recipe.stage}, whose input is one phase; needed: stage region"
+        )
     if (recipe.minutes > 0) == (recipe.steps > 0):
         raise WrongCall(f"{path.name}: minutes = {recipe.minutes}, steps = {recipe.steps}; set exactly one above zero")
     return recipe

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from hepar.learn.architectures import build
 from hepar.learn.classes import (
     CLASS_NAMES,
     EITHER_VEIN,
@@ -21,7 +23,7 @@ from hepar.learn.classes import (
     REGION_CLASS_NAMES,
 )
 from hepar.learn.loss import total_loss
-from hepar.learn.network import UNet, channels
+from hepar.learn.network import ORGAN_CHANNELS, channels
 from hepar.learn.recipe import Recipe
 from hepar.learn.region_loss import REGION_LIVER, region_loss
 from hepar.learn.source import batches
@@ -32,14 +34,16 @@ _CLIP = 2.0
 _WATCH_EVERY_S = 300.0
 
 
-def new_network(stage: str, widths: tuple[int, ...], blocks: tuple[int, ...]) -> UNet:
+def new_network(
+    stage: str, widths: tuple[int, ...], blocks: tuple[int, ...], architecture: str = "residual"
+) -> nn.Module:
     """An untrained network of a stage."""
     if stage == "region":
-        return UNet(widths, blocks, classes=len(REGION_CLASS_NAMES), inputs=len(PHASE_SLOTS))
-    return UNet(widths, blocks, classes=len(CLASS_NAMES))
+        return build(architecture, widths, blocks, classes=len(REGION_CLASS_NAMES), inputs=len(PHASE_SLOTS))
+    return build(architecture, widths, blocks, classes=len(CLASS_NAMES), inputs=ORGAN_CHANNELS)
 
 
-def start_from(net: UNet, weights: Path) -> int:
+def start_from(net: nn.Module, weights: Path) -> int:
     """Copy the weights of an exported ONNX file that have the same name and shape; how many were copied."""
     import onnx
     from onnx import numpy_helper
@@ -58,7 +62,8 @@ class Trainer:
     def __init__(self, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self.net = new_network(recipe.stage, recipe.widths, recipe.blocks).to(memory_format=torch.channels_last_3d)
+        net = new_network(recipe.stage, recipe.widths, recipe.blocks, recipe.architecture)
+        self.net = net.to(memory_format=torch.channels_last_3d)
         if recipe.start:
             start_from(self.net, recipe.start)
         self.mean = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
@@ -107,9 +112,9 @@ class Trainer:
                 self.mean[name].lerp_(value, 1 - keep)
         return float(loss.detach()), logits.detach()
 
-    def averaged(self) -> UNet:
+    def averaged(self) -> nn.Module:
         """A network with the averaged weights."""
-        net = new_network(self.recipe.stage, self.recipe.widths, self.recipe.blocks)
+        net = new_network(self.recipe.stage, self.recipe.widths, self.recipe.blocks, self.recipe.architecture)
         net.load_state_dict(self.mean)
         net.to(memory_format=torch.channels_last_3d)
         return net
@@ -123,6 +128,7 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "stage": self.recipe.stage,
+            "architecture": self.recipe.architecture,
             "recipe": self.recipe.sha256,
             "widths": self.recipe.widths,
             "blocks": self.recipe.blocks,

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from hepar.learn.classes import LESION_CLASS, LIVER_CLASSES
 from hepar.learn.evaluate import score, simulated_cases
-from hepar.learn.network import UNet, channels
+from hepar.learn.network import channels
 from hepar.learn.recipe import Recipe
 from hepar.learn.region_evaluate import judge, region_cases
 from hepar.learn.region_sample import RegionSample
@@ -57,7 +58,7 @@ def _of_organs(name: str, target: NDArray[np.uint8], p: Probabilities) -> _Seen:
     return _Seen(got.liver_dice, got.lesion_dice, got.found, got.lesions, got.false_lesions)
 
 
-def watch(net: UNet, cases: list[Case], *, bf16: bool) -> dict[str, float]:
+def watch(net: nn.Module, cases: list[Case], *, bf16: bool) -> dict[str, float]:
     """Mean Dice of liver and lesions, share of the lesions found and false finds per case; {} without cases."""
     net.eval()
     seen = []
