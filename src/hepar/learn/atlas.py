@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hepar.learn.classes import AIR_HU, SPACING_MM, Tissue
+from hepar.learn.classes import AIR_HU, IGNORE, LIVER_CLASSES, NOT_LIVER, SPACING_MM, Tissue
 from hepar.learn.dome import add_dome
 from hepar.learn.scan import onto, read_lps
 from hepar.learn.vessels import vessel_fraction
@@ -125,7 +125,7 @@ def totalseg_atlas(image: Path, labels: Path, *, seed: int, height_slices: int =
 _OF_CLASS = {
     1: Tissue.LIVER, 2: Tissue.REAL_LESION, 3: Tissue.SPLEEN, 4: Tissue.CORTEX, 5: Tissue.AORTA, 6: Tissue.VENA_CAVA,
     7: Tissue.PORTAL_VEIN, 8: Tissue.GALLBLADDER, 9: Tissue.BOWEL, 10: Tissue.HEART_LEFT, 11: Tissue.LUNG,
-    12: Tissue.REAL_VESSEL, 255: Tissue.UNKNOWN,
+    12: Tissue.REAL_VESSEL, NOT_LIVER: Tissue.NOT_LIVER, IGNORE: Tissue.UNKNOWN,
 }  # fmt: skip
 
 
@@ -136,14 +136,18 @@ def hepar_atlas(image: Path, labels: Path, *, seed: int, spacing_mm: float = SPA
     hu, first = read_lps(image, order=1, spacing_mm=spacing_mm)
     drawn, first_labels = read_lps(labels, order=0, spacing_mm=spacing_mm)
     organs = onto(drawn, first_labels, hu.shape, first, spacing_mm=spacing_mm)
-    scale = round(SPACING_MM / spacing_mm)
+    # Unknown voxels well away from the liver are surely something else: they still teach where no liver is.
+    near = ndimage.binary_dilation(np.isin(organs, LIVER_CLASSES), iterations=2 * round(SPACING_MM / spacing_mm))
+    organs[(organs == IGNORE) & ~near] = NOT_LIVER
+    return atlas_of_classes(f"labelled-{seed}", hu, organs, seed=seed, spacing_mm=spacing_mm)
+
+
+def atlas_of_classes(name: str, hu: Volume, organs: Labels, *, seed: int, spacing_mm: float = SPACING_MM) -> Atlas:
+    """A real contrast CT whose voxels carry hepar's classes, NOT_LIVER or IGNORE, on one LPS grid."""
     tissue = _tissue_by_hu(hu)
     for number, code in _OF_CLASS.items():
         tissue[organs == number] = code
-    # Unknown voxels well away from the liver are surely something else: they still teach where no liver is.
-    liver = np.isin(tissue, [Tissue.LIVER, Tissue.REAL_LESION, Tissue.REAL_VESSEL])
-    near = ndimage.binary_dilation(liver, iterations=2 * scale)
-    tissue[(tissue == Tissue.UNKNOWN) & ~near] = Tissue.NOT_LIVER
     rng = np.random.default_rng([seed, 23])
     hu = np.maximum(hu, AIR_HU)
-    return _finish(f"labelled-{seed}", hu, _refine(tissue, hu, scale), rng, contrast=True, trees=False)
+    tissue = _refine(tissue, hu, round(SPACING_MM / spacing_mm))
+    return _finish(name, hu, tissue, rng, contrast=True, trees=False)

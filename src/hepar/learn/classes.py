@@ -32,6 +32,9 @@ IGNORE: Final = 255
 NOT_LIVER: Final = 254
 """Target value of voxels that are surely no liver, but of a class that nobody wrote down."""
 
+SOME_LIVER: Final = 252
+"""Target value of voxels that are surely liver in the wide sense; nobody told parenchyma, lesion and vessel apart."""
+
 SPACING_MM: Final = 3.0
 STRIDE: Final = 16
 """The network halves the grid four times, so each side of its input is a multiple of this."""

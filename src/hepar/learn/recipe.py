@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,47 @@ ARCHITECTURES = ("residual", "hybrid", "transformer", "phases", "plain")
 
 
 @dataclass(frozen=True)
+class PseudoSettings:
+    """Who labels an unlabelled scan, and which voxels are kept.
+
+    network: exported ONNX of stage organs that never saw the scan. confidence: least probability in every view.
+    views: other showings of the scan that have to agree (`hepar.learn.pseudo`). agreement: least Dice of the liver
+    between each of them and the scan as it is; below it the scan is refused.
+    """
+
+    network: Path
+    confidence: float = 0.9
+    views: tuple[str, ...] = ("shifted", "denser", "smoothed")
+    agreement: float = 0.8
+
+
+@dataclass(frozen=True)
+class SliceSettings:
+    """How 2D slices with liver masks are read. pixel_mm: guess of the pixel size, where the files state none.
+
+    liver_hu: what the liver's median grey value stands for; grey 0 is taken as 0 HU. turns: start of a file's name and
+    the quarter turns anticlockwise that bring it to face up, liver on the left of the picture.
+    """
+
+    pixel_mm: float = 1.5
+    liver_hu: float = 105.0
+    turns: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class AtlasSource:
-    """Where one anatomy comes from. kind: totalseg, labelled, virtual or negative; variants: how many are drawn."""
+    """Where one anatomy comes from. variants: how many are drawn.
+
+    kind: totalseg, labelled, virtual or negative; for stage organs also pseudo (image without labels) and slices.
+    """
 
     kind: str
     image: Path | None
     labels: Path | None
     variants: int
     share: float
+    pseudo: PseudoSettings | None = None
+    slices: SliceSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -64,10 +98,7 @@ def read_recipe(path: Path) -> Recipe:
         return (base / text).resolve() if text else None
 
     try:
-        sources = tuple(
-            AtlasSource(s["kind"], place(s.get("image")), place(s.get("labels")), s.get("variants", 1), s["share"])
-            for s in table["atlas"]
-        )
+        sources = tuple(_source(s, place, path.name) for s in table["atlas"])
         recipe = Recipe(
             stage=table.get("stage", "organs"),
             architecture=table.get("architecture", "residual"),
@@ -100,3 +131,23 @@ def read_recipe(path: Path) -> Recipe:
     if (recipe.minutes > 0) == (recipe.steps > 0):
         raise WrongCall(f"{path.name}: minutes = {recipe.minutes}, steps = {recipe.steps}; set exactly one above zero")
     return recipe
+
+
+def _source(table: dict[str, Any], place: Callable[[str | None], Path | None], recipe: str) -> AtlasSource:
+    """One [[atlas]] of a recipe."""
+    image, kind, pseudo, slices = place(table.get("image")), table["kind"], None, None
+    if kind == "pseudo":
+        network = place(table.get("network"))
+        if image is None or network is None:
+            raise WrongCall(f"{recipe}: atlas kind pseudo without image or network; needed: both, a scan and an ONNX")
+        limits = {k: float(table[k]) for k in ("confidence", "agreement") if k in table}
+        pseudo = PseudoSettings(network, views=tuple(table.get("views", PseudoSettings.views)), **limits)
+        if not 0.5 < pseudo.confidence < 1:
+            raise WrongCall(f"{recipe}: confidence = {pseudo.confidence}; needed above 0.5 and below 1")
+    if kind == "slices":
+        if image is None:
+            raise WrongCall(f"{recipe}: atlas kind slices without image; needed: a zip or folder with images and masks")
+        sizes = {k: float(table[k]) for k in ("pixel_mm", "liver_hu") if k in table}
+        slices = SliceSettings(**sizes, turns=tuple(table.get("turns", {}).items()))
+    labels = place(table.get("labels"))
+    return AtlasSource(kind, image, labels, table.get("variants", 1), table["share"], pseudo, slices)

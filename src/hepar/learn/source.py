@@ -13,13 +13,15 @@ from torch.utils.data import DataLoader, IterableDataset
 from hepar.errors import WrongCall
 from hepar.learn.atlas import Atlas, hepar_atlas, totalseg_atlas
 from hepar.learn.negative import negative_atlas
+from hepar.learn.pseudo import pseudo_atlas
 from hepar.learn.recipe import AtlasSource, Recipe
 from hepar.learn.region import RegionAtlas, stored_atlas
 from hepar.learn.region_sample import RegionSample, make_region_sample
 from hepar.learn.sample import Sample, make_sample
+from hepar.learn.slices2d import SliceSet, read_slices, slice_sample
 from hepar.learn.virtual import virtual_atlas
 
-_A = TypeVar("_A", Atlas, RegionAtlas)
+_A = TypeVar("_A", Atlas | SliceSet, RegionAtlas)
 
 
 def load_atlases(source: AtlasSource, seed: int) -> list[Atlas]:
@@ -31,9 +33,19 @@ def load_atlases(source: AtlasSource, seed: int) -> list[Atlas]:
     if source.kind in ("totalseg", "labelled") and source.image is not None and source.labels is not None:
         make = totalseg_atlas if source.kind == "totalseg" else hepar_atlas
         return [make(source.image, source.labels, seed=seed + v) for v in range(source.variants)]
+    if source.pseudo is not None and source.image is not None:
+        return [pseudo_atlas(source.image, source.pseudo, seed=seed)]
     raise WrongCall(
-        f"atlas kind {source.kind!r}, needed virtual, negative, or totalseg or labelled with image and labels"
+        f"atlas kind {source.kind!r}, needed virtual, negative, totalseg or labelled with image and labels, pseudo with"
+        " image and network, or slices with image"
     )
+
+
+def load_pool(source: AtlasSource, seed: int) -> list[Atlas | SliceSet]:
+    """What a source of stage organs is drawn from: its anatomies, or one set of 2D slices."""
+    if source.slices is not None and source.image is not None:
+        return [read_slices(source.image, source.slices)]
+    return [*load_atlases(source, seed)]
 
 
 class Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
@@ -53,7 +65,7 @@ class Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
         torch.set_num_threads(1)
         if self.recipe.stage == "region":
             yield from self._regions()
-        pools = [load_atlases(s, self.recipe.seed) for s in self.recipe.sources]
+        pools = [load_pool(s, self.recipe.seed) for s in self.recipe.sources]
         number = self.first
         while True:
             sample = draw(self.recipe, pools, number)
@@ -71,10 +83,12 @@ class Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
             number += 1
 
 
-def draw(recipe: Recipe, pools: list[list[Atlas]], number: int) -> Sample:
+def draw(recipe: Recipe, pools: list[list[Atlas | SliceSet]], number: int) -> Sample:
     """Sample `number` of a run of stage organs."""
     rng = np.random.default_rng([recipe.seed, number])
     atlas, shape = _pick(recipe, pools, rng)
+    if isinstance(atlas, SliceSet):
+        return slice_sample(atlas, shape, rng)
     return make_sample(atlas, shape, rng)
 
 
