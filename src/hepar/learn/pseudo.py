@@ -41,13 +41,13 @@ class PseudoLabels:
 def _shifted(network: Network, hu: Volume) -> Volume:
     """Five voxels further along each axis, so that the network's coarse grids fall otherwise."""
     cut = (slice(None), *(slice(_SHIFT, None),) * 3)
-    moved: Volume = np.pad(hu, ((_SHIFT, 0),) * 3, constant_values=AIR_HU)
-    return network(moved)[cut]
+    return network(np.pad(hu, ((_SHIFT, 0),) * 3, constant_values=AIR_HU))[cut]
 
 
 def _denser(network: Network, hu: Volume) -> Volume:
     """12 HU denser wherever there is body."""
-    return network(hu + np.float32(_DENSER_HU) * (hu > -900))
+    lifted: Volume = np.where(hu > -900, hu + np.float32(_DENSER_HU), hu)
+    return network(lifted)
 
 
 def _smoothed(network: Network, hu: Volume) -> Volume:
