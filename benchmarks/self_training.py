@@ -1,6 +1,6 @@
 """What unlabelled scans and 2D slices bring to the organ network, against hand-drawn labels and against nothing.
 
-    python benchmarks/self_training.py train OUT [--data ../shared/data] [--warm-steps 450] [--arm-steps 280]
+    python benchmarks/self_training.py train OUT [--data ../shared/data] [--warm-steps 700] [--arm-steps 450]
     python benchmarks/self_training.py judge OUT [--data ../shared/data] [--cases 24]
     python benchmarks/self_training.py draw OUT -o FIGURE.svg
 
@@ -248,8 +248,8 @@ def main() -> None:
         one.add_argument("out", type=Path)
         if name != "draw":
             one.add_argument("--data", type=Path, default=data)
-    verbs.choices["train"].add_argument("--warm-steps", type=int, default=450)
-    verbs.choices["train"].add_argument("--arm-steps", type=int, default=280)
+    verbs.choices["train"].add_argument("--warm-steps", type=int, default=700)
+    verbs.choices["train"].add_argument("--arm-steps", type=int, default=450)
     verbs.choices["train"].add_argument("--threads", type=int, default=1)
     verbs.choices["judge"].add_argument("--cases", type=int, default=24)
     verbs.choices["draw"].add_argument("-o", dest="target", type=Path, required=True)
