@@ -304,6 +304,7 @@ def _write(
         document = report.findings_document(
             e.study, e.phases, e.aligned, e.findings, e.provenance,
             with_identity=request.with_identity, warnings=e.warnings,
+            operating_point=e.anatomy.operating_point,
         )  # fmt: skip
         report.write_findings(document, folder / "findings.json")
         report.write_masks(e.anatomy, folder / "masks")

@@ -22,11 +22,13 @@ from hepar.record import (
     LesionFinding,
     LiverFinding,
     Notice,
+    OperatingPoint,
     Phase,
     PhaseGuess,
     PhaseMean,
     Provenance,
     Residual,
+    SizeRecall,
     Skipped,
     SourceFrame,
     Study,
@@ -187,6 +189,15 @@ def _point(point: np.ndarray) -> tuple[float, float, float]:
     return float(point[0]), float(point[1]), float(point[2])
 
 
+def operating_point() -> OperatingPoint:
+    """Intervals from R 4.2.2: prop.test(k, n, correct = FALSE), poisson.test(6, 24)."""
+    shares = ((None, 10.0, 3, 40, 0.026, 0.199), (10.0, 20.0, 21, 30, 0.521, 0.833), (20.0, None, 36, 36, 0.904, 1.0))
+    recall = tuple(SizeRecall(least, below, found, of, Estimate(found / of, low, high, 0.95, "Wilson"))
+                   for least, below, found, of, low, high in shares)  # fmt: skip
+    false = Estimate(0.25, 0.0876, 0.5441, 0.95, "Poisson, exact (Garwood)")
+    return OperatingPoint("measuring", 0.42, "several", 24, false, recall, "virtual patients of an example")
+
+
 PROVENANCE = Provenance("0.1.0", "b" * 64, "c" * 64, "a" * 64, "builtin liver3mm 1", "f32", "Example CPU (avx2)")
 
 
@@ -201,6 +212,6 @@ def report(
     lying = aligned(outline, refused=refused, phases=phases)
     made = findings_document(
         examined, examined.phases, lying, findings(outline, phases=phases, refused=refused), PROVENANCE,
-        with_identity=with_identity,
+        with_identity=with_identity, operating_point=operating_point(),
     )  # fmt: skip
     return made, report_content(made, outline, lying)

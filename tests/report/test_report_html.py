@@ -10,7 +10,8 @@ import report_examples as ex
 
 from hepar.page import Figures, Notes, Page, Section, Table, Text, Tiles
 from hepar.record import Notice
-from hepar.report import write_html
+from hepar.report import report_content, write_html
+from hepar.report.findings import validate_findings
 
 
 def section(content: Page, title: str) -> Section:
@@ -42,7 +43,7 @@ def test_one_row_per_lesion(lesions: int, tmp_path: Path) -> None:
     rows = table(content, "Lesions").rows
     assert [row[0].text for row in rows] == [str(n + 1) for n in range(lesions)]
     made = written(content, tmp_path)
-    body = made[made.index("<h2>Lesions</h2>") : made.index("<h2>Phases")]
+    body = made[made.index("<h2>Lesions</h2>") : made.index("<h2>What to expect")]
     assert body.count("<tr>") == 1 + lesions
     assert len(document["lesions"]) == lesions
 
@@ -157,3 +158,31 @@ def test_the_file_needs_nothing_else(tmp_path: Path) -> None:
 def test_two_writes_give_the_same_bytes(tmp_path: Path) -> None:
     """Made twice from the start."""
     assert written(ex.report()[1], tmp_path) == written(ex.report()[1], tmp_path)
+
+
+def test_the_operating_point_is_stated_with_what_to_expect_of_it() -> None:
+    """3 of 40 are 8 %, 21 of 30 are 70 %, 36 of 36 are 100 %; 6 false ones in 24 scans are 0.25; said to be virtual."""
+    document, content = ex.report()
+    shown, found = section(content, "What to expect of this reading").blocks
+    assert isinstance(shown, Text)
+    assert shown.text == ("Operating point measuring (few false lesions, at the price of missed ones): lesions with a"
+                          " confidence of 0.42 or more are shown.")  # fmt: skip
+    assert isinstance(found, Table)
+    assert [tuple(cell.text for cell in row) for row in found.rows] == [
+        ("Found, under 10 mm", "8 %", "3 to 20 %", "3 of 40 lesions"),
+        ("Found, 10 to 20 mm", "70 %", "52 to 83 %", "21 of 30 lesions"),
+        ("Found, 20 mm and over", "100 %", "90 to 100 %", "36 of 36 lesions"),
+        ("False lesions per scan", "0.25", "0.09 to 0.54", "24 scans"),
+    ]
+    assert found.note.startswith("These figures are from virtual patients (virtual patients of an example)")
+    assert "no evidence about real patients" in found.note
+    assert document["operating_point"]["expected"]["recall_by_size"][0]["recall"]["estimate"] == 0.075
+
+
+def test_an_engine_without_operating_points_promises_nothing() -> None:
+    document = ex.report()[0]
+    outline = ex.anatomy()
+    bare = {key: value for key, value in document.items() if key != "operating_point"}
+    validate_findings(bare)
+    titles = [one.title for one in report_content(bare, outline, ex.aligned(outline)).sections]
+    assert "What to expect of this reading" not in titles

@@ -14,6 +14,7 @@ from hepar.record.finding import (
 )
 from hepar.record.geometry import Geometry
 from hepar.record.notice import Notice
+from hepar.record.operating import OperatingPoint, SizeRecall
 from hepar.record.provenance import DISCLAIMER, Provenance
 from hepar.record.study import (
     PHASE_LABELS,
@@ -32,7 +33,7 @@ from hepar.record.uid import derived_uid
 from hepar.record.volume import PADDING_HU, Modality, Volume
 
 __all__ = [
-    "DISCLAIMER", "NOT_COVERED_HU", "PADDING_HU", "PHASE_LABELS", "UNKNOWN_PHASE",
+    "DISCLAIMER", "NOT_COVERED_HU", "PADDING_HU", "PHASE_LABELS", "UNKNOWN_PHASE", "OperatingPoint", "SizeRecall",
     "AlignedPhase", "Anatomy", "ArterialTiming", "Box", "Burden", "Diameter", "Enhancement", "Estimate", "Findings",
     "Geometry", "LabelSource", "LesionFinding", "LiverFinding", "Modality", "Notice", "Organ", "OrganMap", "Phase",
     "PhaseGuess", "PhaseLabel", "PhaseMean", "Provenance", "Residual", "Skipped", "SourceFrame", "SourceLayout",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hepar.errors import Fault
 from hepar.record.geometry import Geometry
 from hepar.record.notice import Notice
+from hepar.record.operating import OperatingPoint
 
 
 class Organ(IntEnum):
@@ -71,6 +72,7 @@ class Anatomy:
     vessels: bool, vessels inside the liver (left out of parenchyma).
     confidence: one probability per lesion, in order of id; None where the engine gives none.
     notices: e.g. `liver_cut` when the volume's edge cuts the liver.
+    operating_point: what decided which lesions are shown, with its expected figures; None where the engine states none.
     """
 
     geometry: Geometry
@@ -79,6 +81,7 @@ class Anatomy:
     vessels: NDArray[np.bool_]
     confidence: tuple[float | None, ...] = ()
     notices: tuple[Notice, ...] = ()
+    operating_point: OperatingPoint | None = None
 
     def __post_init__(self) -> None:
         for array in (self.liver, self.lesions, self.vessels):

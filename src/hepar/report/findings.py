@@ -25,6 +25,7 @@ from hepar.record import (
     LesionFinding,
     LiverFinding,
     Notice,
+    OperatingPoint,
     Phase,
     PhaseMean,
     Provenance,
@@ -50,11 +51,13 @@ def findings_document(
     *,
     with_identity: bool = False,
     warnings: Sequence[Notice] = (),
+    operating_point: OperatingPoint | None = None,
 ) -> dict[str, Any]:
     """Everything that is known about one examination, as plain JSON values in a fixed order.
 
     phases: the study's phases under their final labels. aligned: those that were put onto the reference (it too).
     warnings: what the pipeline adds to the warnings of the study and of the findings; repeated ones are left out.
+    operating_point: what decided which lesions are shown; left out where the engine states none.
     A phase without a measurement is listed all the same, with null and the reason. Patient data stand under
     `study.patient`, only with_identity.
     """
@@ -76,6 +79,7 @@ def findings_document(
         "liver": _liver(findings.liver, absent),
         "burden": _burden(findings.burden),
         "lesions": [_lesion(one, absent) for one in findings.lesions],
+        **({"operating_point": _operating_point(operating_point)} if operating_point else {}),
         "provenance": {
             "version": provenance.version,
             "settings_sha256": provenance.settings_sha256,
@@ -280,6 +284,25 @@ def _measured(key: str, value: Estimate) -> dict[str, Any]:
             "method": value.method,
         }
     return result
+
+
+def _operating_point(point: OperatingPoint) -> dict[str, Any]:
+    return {
+        "name": point.name,
+        "least_confidence": _round(point.least_confidence, "confidence"),
+        "expected": {
+            "phases": point.phases,
+            "scans": point.scans,
+            "fitted_on": point.fitted_on,
+            "virtual_patients": point.virtual,
+            "false_per_scan": _statistic(point.false_per_scan),
+            "recall_by_size": [
+                {"least_mm": one.least_mm, "below_mm": one.below_mm, "found": one.found, "lesions": one.lesions,
+                 "recall": _statistic(one.recall)}
+                for one in point.recall
+            ],
+        },
+    }  # fmt: skip
 
 
 def _statistic(value: Estimate) -> dict[str, Any]:

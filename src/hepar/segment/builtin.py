@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepar.errors import Refused
-from hepar.record import AlignedPhase, Anatomy, Geometry, Notice, Organ, OrganMap, PhaseLabel, Volume
-from hepar.segment.confidence import confidence_sha256, curve_of
+from hepar.record import AlignedPhase, Anatomy, Geometry, Notice, OperatingPoint, Organ, OrganMap, PhaseLabel, Volume
+from hepar.segment.confidence import confidence_file, confidence_sha256, curve_of, operating_point
 from hepar.segment.engine import Progress, silent
 from hepar.segment.grid import model_geometry, onto_model, onto_native
 from hepar.segment.lesions import Lesions, outline_lesions
@@ -93,7 +93,16 @@ class Builtin:
             vessels=vessels,
             confidence=lesions.confidence,
             notices=notices,
+            operating_point=self._operating_point(sum(phase.accepted for phase in others)),
         )
+
+    def _operating_point(self, others: int) -> OperatingPoint | None:
+        """The one that was applied; None where a limit of its own was, or other weights than the figures belong to."""
+        document = self._confidence or confidence_file()
+        weights = {"liver3mm": self.network.sha256, "region": self.region.sha256}
+        if self.settings.lesion_min_confidence is not None or document.get("weights", weights) != weights:
+            return None
+        return operating_point(document, 1 + others, self.settings.operating_point)
 
     def propose(
         self,

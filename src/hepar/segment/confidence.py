@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from hepar.record import Estimate, OperatingPoint, SizeRecall
+
 
 @dataclass(frozen=True)
 class Features:
@@ -83,6 +85,61 @@ def curve_of(document: Mapping[str, Any], phases: int) -> Curve:
     read = document["one_phase" if phases == 1 else "several_phases"]
     limits = {name: float(point["least_confidence"]) for name, point in read["operating_points"].items()}
     return Curve(tuple(read["coefficients"]), float(read["intercept"]), limits)
+
+
+def operating_point(document: Mapping[str, Any], phases: int, name: str) -> OperatingPoint | None:
+    """What an operating point found on the scans that it was fitted on, each judged by a curve made without it.
+
+    document: a confidence file; None where it holds no such figures. phases: of the scan in hand. Recall has Wilson's
+    interval, false finds per scan Garwood's exact one for a count of independent events, both of 95 % coverage (the
+    finds of one scan belong together, so they are narrow).
+    Sources: Wilson 1927, J Am Stat Assoc 22:209; Garwood 1936, Biometrika 28:437.
+    """
+    point = document["one_phase" if phases == 1 else "several_phases"]["operating_points"][name]
+    needed = {"scans", "false_per_scan", *(f"{what}_{key}" for what in ("found", "lesions") for key, _, _ in _SIZES)}
+    if not needed <= set(point):
+        return None
+    scans, fitted_on = int(point["scans"]), str(document["fitted_on"])
+    recall = tuple(
+        SizeRecall(least, below, found, lesions, _wilson(found, lesions))
+        for least, below, found, lesions in (
+            (least, below, int(point[f"found_{key}"]), int(point[f"lesions_{key}"])) for key, least, below in _SIZES
+        )
+    )
+    return OperatingPoint(
+        name=name,
+        least_confidence=float(point["least_confidence"]),
+        phases="one" if phases == 1 else "several",
+        scans=scans,
+        false_per_scan=_garwood(round(float(point["false_per_scan"]) * scans), scans),
+        recall=recall,
+        fitted_on=fitted_on,
+        virtual="virtual" in fitted_on,
+    )
+
+
+_SIZES = (("under_10_mm", None, 10.0), ("10_to_20_mm", 10.0, 20.0), ("over_20_mm", 20.0, None))
+_LEVEL, _Z = 0.95, 1.959963984540054
+
+
+def _wilson(found: int, lesions: int) -> Estimate:
+    if not lesions:
+        return Estimate.cannot_tell("no lesion of this size was among them")
+    share, square = found / lesions, _Z**2 / lesions
+    middle = (share + square / 2) / (1 + square)
+    half = _Z * float(np.sqrt(share * (1 - share) / lesions + square / (4 * lesions))) / (1 + square)
+    return Estimate(share, max(middle - half, 0.0), min(middle + half, 1.0), _LEVEL, "Wilson")
+
+
+def _garwood(events: int, scans: int) -> Estimate:
+    from scipy.stats import chi2
+
+    if not scans:
+        return Estimate.cannot_tell("no scan was judged")
+    tail = (1 - _LEVEL) / 2
+    low = float(chi2.ppf(tail, 2 * events)) / 2 if events else 0.0
+    high = float(chi2.ppf(1 - tail, 2 * events + 2)) / 2
+    return Estimate(events / scans, low / scans, high / scans, _LEVEL, "Poisson, exact (Garwood)")
 
 
 def confidence_file() -> dict[str, Any]:
