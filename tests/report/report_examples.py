@@ -194,7 +194,7 @@ def operating_point() -> OperatingPoint:
     shares = ((None, 10.0, 3, 40, 0.026, 0.199), (10.0, 20.0, 21, 30, 0.521, 0.833), (20.0, None, 36, 36, 0.904, 1.0))
     recall = tuple(SizeRecall(least, below, found, of, Estimate(found / of, low, high, 0.95, "Wilson"))
                    for least, below, found, of, low, high in shares)  # fmt: skip
-    false = Estimate(0.25, 0.0876, 0.5441, 0.95, "Poisson, exact (Garwood)")
+    false = Estimate(0.25, 0.0917, 0.5441, 0.95, "Poisson, exact (Garwood)")
     return OperatingPoint("measuring", 0.42, "several", 24, false, recall, "virtual patients of an example")
 
 

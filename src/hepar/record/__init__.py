@@ -33,9 +33,11 @@ from hepar.record.uid import derived_uid
 from hepar.record.volume import PADDING_HU, Modality, Volume
 
 __all__ = [
-    "DISCLAIMER", "NOT_COVERED_HU", "PADDING_HU", "PHASE_LABELS", "UNKNOWN_PHASE", "OperatingPoint", "SizeRecall",
+    "DISCLAIMER", "NOT_COVERED_HU", "PADDING_HU", "PHASE_LABELS", "UNKNOWN_PHASE",
     "AlignedPhase", "Anatomy", "ArterialTiming", "Box", "Burden", "Diameter", "Enhancement", "Estimate", "Findings",
-    "Geometry", "LabelSource", "LesionFinding", "LiverFinding", "Modality", "Notice", "Organ", "OrganMap", "Phase",
-    "PhaseGuess", "PhaseLabel", "PhaseMean", "Provenance", "Residual", "Skipped", "SourceFrame", "SourceLayout",
+    "Geometry", "LabelSource", "LesionFinding", "LiverFinding", "Modality", "Notice", "OperatingPoint",
+    "Organ", "OrganMap", "Phase",
+    "PhaseGuess", "PhaseLabel", "PhaseMean", "Provenance", "Residual", "SizeRecall",
+    "Skipped", "SourceFrame", "SourceLayout",
     "Study", "Transform", "Volume", "derived_uid",
 ]  # fmt: skip
