@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import util
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -201,3 +203,40 @@ def test_recipes_with_an_architecture_that_cannot_be_are_refused(tmp_path: Path)
         _recipe(tmp_path, "odd")
     with pytest.raises(WrongCall, match="one phase"):
         _recipe(tmp_path, "phases", 'stage = "region"', "")
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    """benchmarks/architectures.py, which is no part of the package."""
+    path = Path(__file__).parents[2] / "benchmarks" / "architectures.py"
+    spec = util.spec_from_file_location("architectures_benchmark", path)
+    assert spec is not None
+    assert spec.loader is not None
+    made = util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def test_the_edge_that_a_patch_cuts_is_no_edge(benchmark: ModuleType) -> None:
+    """Two half spaces two voxels apart: 3 mm, though all their other faces lie on the patch's border and agree."""
+    z = np.indices((20, 16, 16))[0]
+    known = np.ones(z.shape, bool)
+    assert benchmark.edge_mm(z < 8, z < 10, known) == pytest.approx(3.0)
+    assert benchmark.edge_mm(z < 8, z < 99, known) is None
+    known[:, :, 8:] = False
+    apart = (z < 8) | ((z < 12) & ~known)
+    assert benchmark.edge_mm(apart & known, (z < 10) & known, known) == pytest.approx(3.0)
+
+
+def test_intervals_by_hand(benchmark: ModuleType) -> None:
+    """Two seeds 0.8 and 0.9: 0.85 +- 12.706 x 0.05; a difference that is the same in every patch has no width."""
+    found = benchmark.over_seeds([0.8, 0.9])
+    assert found["low"] == pytest.approx(0.85 - 12.7062 * 0.05, abs=1e-4)
+    assert benchmark.over_seeds([0.8])["low"] is None
+    row = {"liver_dice": 0.8, "edge_mm": 2.0, "lesion_dice": None, "lesions": (2, 1, 0), "found": (1, 1, 0), "false": 1}
+    better = {**row, "liver_dice": 0.9, "found": (2, 1, 0)}
+    found = benchmark.paired([[better] * 5, [better] * 5], [[row] * 5, [row] * 5])
+    assert found["liver Dice"]["estimate"] == pytest.approx(0.1)
+    assert found["liver Dice"]["high"] == pytest.approx(0.1)
+    assert found["recall under 10 mm"]["low"] == pytest.approx(0.5)
+    assert found["recall over 20 mm"]["estimate"] is None

@@ -3,8 +3,8 @@
 After Li and others, IEEE Transactions on Medical Imaging 2018 (arXiv:1709.07330): a 2D dense U-Net finds features
 within each slice; its class scores are given to a 3D U-Net together with the image (auto-context); the features of
 both are summed, and one more convolution (hybrid feature fusion) decides. Differences: the original's 2D network has
-161 layers, trained before on photographs and on its own; here both are small and are trained together from the start,
-and the 3D part works from half the resolution down.
+167 layers and was trained before, on photographs and then on its own; here both are small and are trained together from
+the start, and the 3D part works from half the resolution down.
 """
 
 from __future__ import annotations

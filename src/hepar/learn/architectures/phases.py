@@ -1,10 +1,10 @@
 """One encoder for every contrast phase, and a recurrence over the phases in the order of time.
 
-The idea of multi-phase networks (convolutions per phase, then a recurrence over phases as in Liang and others, MICCAI
-2018, or attention between them as in PA-ResSeg, Xu and others, Medical Physics 2021, arXiv:2103.00274), made small:
-the same weights look at each phase at a half and a quarter of the resolution, and at each of these levels a gated
-recurrent unit (Cho and others 2014), voxel by voxel, reads native, arterial, portal venous, delayed. A phase that is
-missing is passed over: it leaves the state as it was.
+After Zheng and others, IEEE Transactions on Medical Imaging 2022 (doi:10.1109/TMI.2022.3175461): a shallow 3D network
+looks at each phase of dynamic MRI, a convolutional LSTM reads its features in time. Made small: the same weights look
+at each phase at a half and a quarter of the resolution, and at each of these levels a gated recurrent unit, voxel by
+voxel, reads native, arterial, portal venous, delayed. A phase that is missing is passed over: it leaves the state as
+it was. The coarser levels, the way up and a first layer at full resolution see all phases together.
 """
 
 from __future__ import annotations
