@@ -121,6 +121,82 @@ def compare(
     typer.echo(json.dumps(document, indent=2))
 
 
+@app.command()
+def adapt(
+    cases: Annotated[Path, typer.Argument(help="Folder with a folder for each corrected case of the site, 5 to 20.")],
+    site: Annotated[Path, typer.Option(help="The site's folder of versions; made if it is not there.")],
+    minutes: Annotated[float, typer.Option(min=0.1, help="Minutes of training, the three trainings together.")] = 15.0,
+    steps: Annotated[int, typer.Option(min=0, help="Steps of each training instead of --minutes.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 2,
+    keep: Annotated[Path | None, typer.Option(help="Folder that keeps the simulated anatomies.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
+) -> None:
+    """Adapt the region network to a site's corrected cases; promoted only if better there and not worse elsewhere."""
+    _torch()
+    from hepar.errors import Refused
+    from hepar.learn.adapt import Plan
+    from hepar.learn.adapt import adapt as run
+
+    plan = Plan(minutes=minutes, steps=steps, threads=threads, keep=_kept(keep))
+    done = run(cases, site, plan, (lambda step, share: None) if quiet else _Steps())
+    if done.reasons:
+        more = f" (and {len(done.reasons) - 1} more reasons)" if len(done.reasons) > 1 else ""
+        raise Refused(f"not promoted: {done.reasons[0]}{more}; what was in use stays in use; see {done.report}")
+    if not quiet:
+        typer.echo(f"promoted as version {done.version}; use it with `hepar analyze --site`; report: {done.report}")
+
+
+@app.command()
+def rollback(site: Annotated[Path, typer.Option(help="The site's folder of versions.")]) -> None:
+    """Go back to the version that a site used before, and in the end to the shipped model."""
+    from hepar.learn.adapt_site import rollback as back
+
+    version = back(site)
+    typer.echo("the shipped model is in use" if version is None else f"version {version} is in use")
+
+
+@app.command()
+def card(
+    recipe: Annotated[Path | None, typer.Argument(help="Recipe of the network; default: that of the region.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Folder with the exported network and its JSON files; default: as shipped.")
+    ] = None,
+    site: Annotated[Path | None, typer.Option(help="The version in use of this site folder, instead.")] = None,
+    run: Annotated[Path | None, typer.Option("--run", help="Folder of the training run, for its log.")] = None,
+    figures: Annotated[
+        list[str] | None, typer.Option(help="NAME=FILE: figures as JSON, as benchmarks write them. May be repeated.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; default: print.")] = None,
+) -> None:
+    """Write the model card of an exported network from the files that are there, as Markdown."""
+    from hepar.learn.card import card_of
+
+    named = []
+    for text in figures or []:
+        name, equals, file = text.partition("=")
+        if not equals:
+            raise WrongCall(f"--figures {text}: needed NAME=FILE")
+        named.append((name, _file(Path(file))))
+    written = card_of(recipe and _file(recipe), weights=weights, site=site, run=run, figures=named)
+    if output is None:
+        typer.echo(written, nl=False)
+    else:
+        output.write_text(written, encoding="utf-8")
+
+
+class _Steps:
+    """One line for every step that begins or ends, on standard error."""
+
+    def __init__(self) -> None:
+        self.step, self.tenth = "", -1
+
+    def __call__(self, step: str, share: float) -> None:
+        tenth = int(10 * share)
+        if (step, tenth) != (self.step, self.tenth):
+            self.step, self.tenth = step, tenth
+            typer.echo(f"{step}: {tenth * 10} %", err=True)
+
+
 def _torch() -> None:
     for name in ("torch", "onnx"):
         if util.find_spec(name) is None:

@@ -1,0 +1,154 @@
+"""The shipped region network trained on with a site's cases, among simulated ones so that it does not forget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset
+
+from hepar.errors import Fault
+from hepar.learn.adapt_sample import SiteVolume, draw_painted, draw_site
+from hepar.learn.export import export
+from hepar.learn.recipe import Recipe
+from hepar.learn.region import RegionAtlas, stored_atlas
+from hepar.learn.region_sample import make_region_sample
+from hepar.learn.train import Trainer
+
+SITE_SHARE, PAINTED_SHARE = 0.5, 0.2
+"""Shares of samples: cases as they are, cases with invented lesions; the rest is simulated."""
+_PACE_STEPS = 12
+
+
+class SiteStream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
+    """Samples 0, 1, ... as (image, target); sample i is a function of the seed and i alone."""
+
+    def __init__(self, recipe: Recipe, volumes: Sequence[SiteVolume], simulated: Sequence[RegionAtlas]) -> None:
+        self.recipe, self.volumes, self.simulated = recipe, volumes, simulated
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Endless."""
+        torch.set_num_threads(1)
+        shares = np.array(self.recipe.shape_shares)
+        number = 0
+        while True:
+            rng = np.random.default_rng([self.recipe.seed, 5, number])
+            shape = self.recipe.shapes[int(rng.choice(len(shares), p=shares / shares.sum()))]
+            kind = rng.random()
+            volume = self.volumes[int(rng.integers(len(self.volumes)))]
+            if kind < SITE_SHARE:
+                sample = draw_site(volume, shape, rng)
+            elif kind < SITE_SHARE + PAINTED_SHARE:
+                sample = draw_painted(volume, shape, rng)
+            else:
+                sample = make_region_sample(self.simulated[int(rng.integers(len(self.simulated)))], shape, rng)
+            yield torch.from_numpy(sample.image), torch.from_numpy(sample.target)
+            number += 1
+
+
+def simulated_atlases(recipe: Recipe, keep: Path) -> list[RegionAtlas]:
+    """The anatomies of the recipe, made once and kept."""
+    return [stored_atlas(s, recipe.seed + v, keep) for s in recipe.sources for v in range(s.variants)]
+
+
+def fine_tune(
+    recipe: Recipe,
+    start: Path,
+    volumes: Sequence[SiteVolume],
+    simulated: Sequence[RegionAtlas],
+    folder: Path,
+    *,
+    seconds: float,
+    steps: int,
+    threads: int,
+    progress: Callable[[float], None],
+) -> tuple[Path, dict[str, Any]]:
+    """Train from `start` (an exported region network) and export into folder; the ONNX file and what was done.
+
+    steps: how many; 0: as many as fit into `seconds`, told from the pace of the first ones. In bf16 a run repeats on
+    the same machine up to rounding; with bf16 = false in the recipe bit for bit, for the same steps and threads.
+    """
+    stream = iter(DataLoader(SiteStream(recipe, volumes, simulated), batch_size=1, num_workers=1, prefetch_factor=4))
+    torch.set_num_threads(threads)
+    next(stream)  # the worker has started
+    trainer = Trainer(replace(recipe, steps=steps or 10_000, minutes=0.0))
+    load_exported(trainer.net, start)
+    trainer.mean = {name: value.detach().clone() for name, value in trainer.net.state_dict().items()}
+    began = time.monotonic()
+    losses = []
+    while trainer.step < trainer.recipe.steps:
+        image, target = next(stream)
+        losses.append(trainer.update(image, target)[0])
+        spent = time.monotonic() - began
+        if not steps and trainer.step == _PACE_STEPS:
+            fit = max(2 * _PACE_STEPS, int(seconds / spent * _PACE_STEPS))
+            trainer.recipe = replace(trainer.recipe, steps=fit)
+        progress(trainer.step / trainer.recipe.steps)
+    trainer.seconds = time.monotonic() - began
+    folder.mkdir(parents=True, exist_ok=True)
+    state = folder / "state.pt"
+    torch.save(trainer.state(), state)
+    path = export(state, folder, trainer.recipe)
+    state.unlink()
+    tenth = max(1, len(losses) // 10)
+    return path, {
+        "steps": trainer.step,
+        "minutes": round(trainer.seconds / 60, 2),
+        "loss_first_tenth": round(float(np.mean(losses[:tenth])), 3),
+        "loss_last_tenth": round(float(np.mean(losses[-tenth:])), 3),
+    }
+
+
+def load_exported(net: nn.Module, weights: Path) -> None:
+    """Every weight of an exported network, the scales and shifts of its group norms too, into a network of the same
+    architecture; what the file lacks (the head of deep supervision) becomes zero, and so disturbs nothing at first.
+
+    ONNX names convolutions as torch does, but turns a group norm into an instance norm, a product and a sum with
+    constants of other names; they stand in the file in the order in which the network runs. Raises Fault where the
+    file is of another architecture.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(str(weights)).graph
+    stored = {i.name.removesuffix(".half"): numpy_helper.to_array(i).astype("float32") for i in graph.initializer}
+    own = net.state_dict()
+    scales = [stored[n.input[1]] for n in graph.node if n.op_type == "Mul" and n.input[1] in stored]
+    shifts = [stored[n.input[1]] for n in graph.node if n.op_type == "Add" and n.input[1] in stored]
+    norms = _norms_as_run(net)
+    if len(norms) != len(scales) or len(norms) != len(shifts):
+        raise Fault(
+            f"{weights.name} holds {len(scales)} group norms, this network has {len(norms)}; other architecture"
+        )
+    read = {name: torch.from_numpy(value) for name, value in stored.items() if name in own}
+    for name, scale, shift in zip(norms, scales, shifts, strict=True):
+        read[f"{name}.weight"] = torch.from_numpy(scale.reshape(-1))
+        read[f"{name}.bias"] = torch.from_numpy(shift.reshape(-1))
+    missing = [name for name in own if name not in read]
+    if any(not name.startswith("half_head.") for name in missing):
+        raise Fault(f"{weights.name} lacks {missing[0]}; it is of another architecture")
+    net.load_state_dict({**{name: torch.zeros_like(own[name]) for name in missing}, **read})
+
+
+def _norms_as_run(net: nn.Module) -> list[str]:
+    """Names of the group norms in the order in which a pass uses them."""
+    order: list[str] = []
+    hooks = [
+        module.register_forward_hook(lambda *_, name=name: order.append(name))
+        for name, module in net.named_modules()
+        if isinstance(module, nn.GroupNorm)
+    ]
+    training = net.training
+    net.eval()
+    with torch.inference_mode():
+        net(torch.zeros(1, net.inputs if hasattr(net, "inputs") else 4, 16, 16, 16))
+    net.train(training)
+    for hook in hooks:
+        hook.remove()
+    return order

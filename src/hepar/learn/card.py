@@ -1,0 +1,259 @@
+"""The model card of an exported network, from the files that are there: nothing in it is typed in twice.
+
+From NAME.json: hash, classes, input, steps. From the recipe: data and their shares, schedule. From RECIPE.card.toml
+beside it: what only people know (use, licences, known failures). From confidence.json: the operating points. From a
+training run's log, JSON files of figures, a site's report: what they hold. What is missing is said to be missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from hepar.errors import Refused, WrongCall
+from hepar.learn.calibrate import STRATA
+from hepar.learn.recipe import AtlasSource, Recipe, read_recipe
+from hepar.segment.network import shipped
+from hepar.segment.site import site_model
+from hepar.validate.proportion import proportion
+
+NAMES: Final = {"organs": "liver3mm", "region": "region"}
+_SIZES: Final = {"under_10_mm": "under 10 mm", "10_to_20_mm": "10 to 20 mm", "over_20_mm": "over 20 mm"}
+_KINDS: Final = {"one_phase": "one phase", "several_phases": "several phases"}
+
+
+def card_of(
+    recipe: Path | None = None,
+    *,
+    weights: Path | None = None,
+    site: Path | None = None,
+    run: Path | None = None,
+    figures: Sequence[tuple[str, Path]] = (),
+) -> str:
+    """The card as Markdown, the same for the same files.
+
+    recipe: None: region.toml. weights: folder of the exported network; None: the shipped ones. site: its version in
+    use. run: folder of a training run. figures: names and JSON files. Raises Refused where the network is not the one
+    that its JSON file describes, WrongCall where a file is missing.
+    """
+    path = recipe or Path(__file__).parent / "region.toml"
+    read = read_recipe(path)
+    words = _toml(path.with_suffix(".card.toml"))
+    name = NAMES[read.stage]
+    folder = weights or shipped(name).parent
+    if site is not None:
+        model = site_model(site)
+        if model is None:
+            raise WrongCall("the site uses the shipped model; leave --site out for its card")
+        folder = model.folder
+    about = _described(folder, name)
+    parts = [
+        [f"# Model card: {name}", "", words["summary"].strip(), "", *_file_lines(folder, name, about)],
+        ["## Intended use", "", words["intended_use"].strip() + f" **Not for**: {', '.join(words['not_for'])}."],
+        ["## Input and output", "", *_input(about)],
+        ["## Training data", "", words["data"].strip(), "", *_data(read, words)],
+        ["## Training", "", *_training(path, read, about, words, run)],
+    ]
+    if site is not None:
+        parts.append(["## Adapted at a site", "", *_adapted(folder)])
+    if read.stage == "region":
+        parts.append(["## Operating points", "", *_points(folder)])
+    parts.append(["## Figures", "", *(_figures(figures) or ["See docs/reference/accuracy.md."])])
+    parts.append(["## Known failures", "", *(f"- {one}" for one in words["known_failures"])])
+    parts.append(["## Choices and test leakage", "", words["leakage"].strip()])
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise WrongCall(f"{path.name} is missing beside the recipe; write it as in region.card.toml")
+    words = tomllib.loads(path.read_text(encoding="utf-8"))
+    needed = ("summary", "intended_use", "not_for", "data", "training", "known_failures", "leakage", "source")
+    missing = [key for key in needed if key not in words]
+    if missing:
+        raise WrongCall(f"{path.name} lacks {', '.join(missing)}; write it as in region.card.toml")
+    return words
+
+
+def _described(folder: Path, name: str) -> dict[str, Any]:
+    about, file = folder / f"{name}.json", folder / f"{name}.onnx"
+    if not about.is_file() or not file.is_file():
+        raise WrongCall(f"the folder of weights holds no {name}.onnx and {name}.json; export the network first")
+    read: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if found != read["sha256"]:
+        raise Refused(f"{name}.onnx has the hash {found[:12]}, its description {read['sha256'][:12]}; export it again")
+    return read
+
+
+def _file_lines(folder: Path, name: str, about: dict[str, Any]) -> list[str]:
+    mb = (folder / f"{name}.onnx").stat().st_size / 1e6
+    size = f"{about['parameters'] / 1e6:.1f} million parameters, {mb:.1f} MB, ONNX opset {about['opset']}"
+    return [f"File: `{name}.onnx`, sha256 {about['sha256'][:12]}...; {size}. Research use only; no certified device."]
+
+
+def _input(about: dict[str, Any]) -> list[str]:
+    seen: dict[str, list[str]] = {}
+    for one in about["channels"]:
+        if "phase" in one:
+            to = f"(HU - median HU of the liver) / {one['relative_to_liver_hu']:g}, cut at +-{one['limit']:g}"
+        else:
+            to = f"HU cut to {one['clip_hu'][0]} to {one['clip_hu'][1]}, mapped to {one['to'][0]} to {one['to'][1]}"
+        seen.setdefault(to, []).append(one.get("phase", "").replace("_", " "))
+    channels = [f"{', '.join(names)}: {to}" if names[0] else to for to, names in seen.items()]
+    missing = f" A place without data is {about['missing']}." if "missing" in about else ""
+    missing = f" Outside the scan: {about['outside_hu']} HU." if "outside_hu" in about else missing
+    return [
+        f"- `image` [1, {len(about['channels'])}, D, H, W] float32, {about['spacing_mm']} mm, axes {about['axes']}; sides are"
+        f" multiples of {about['stride']}. Channels: {'; '.join(channels)}.{missing}",
+        f"- `logits` [1, {len(about['classes'])}, D, H, W]: {', '.join(about['classes']).replace('_', ' ')}.",
+    ]
+
+
+def _data(recipe: Recipe, words: dict[str, Any]) -> list[str]:
+    total = sum(s.share for s in recipe.sources)
+    lines = ["| share | anatomy | variants | source and licence |", "|---|---|---|---|"]
+    for source in recipe.sources:
+        told = _told(source, words["source"])
+        lines.append(f"| {source.share / total:.0%} | {told['anatomy']} | {source.variants} | {told['licence']} |")
+    return lines
+
+
+def _told(source: AtlasSource, told: list[dict[str, str]]) -> dict[str, str]:
+    stem = source.image.name.split(".")[0] if source.image else ""
+    for one in told:
+        if one["kind"] == source.kind and one.get("image", stem) == stem:
+            return one
+    raise WrongCall(f"the card's text names no source and licence for {source.kind} {stem}; add a [[source]] to it")
+
+
+def _training(path: Path, recipe: Recipe, about: dict[str, Any], words: dict[str, Any], run: Path | None) -> list[str]:
+    done = about["training"]
+    lines = [
+        f"Recipe `{path.name}`, `hepar learn train`, then `export`: {done['steps']} steps of one patch in"
+        f" {done['minutes']} minutes; learning rate {recipe.learning_rate:g}; widths {list(recipe.widths)}, blocks"
+        f" {list(recipe.blocks)}. {words['training'].strip()}"
+    ]
+    if done["recipe_sha256"] != recipe.sha256:
+        lines.append(
+            f"\nThe recipe that made these weights has the hash {done['recipe_sha256'][:12]}, the file as it is now"
+            f" {recipe.sha256[:12]}: it was changed afterwards, and the shares above are those of the file."
+        )
+    log = run / "log.jsonl" if run else None
+    if log is not None:
+        if not log.is_file():
+            raise WrongCall("the run's folder holds no log.jsonl; give the folder of the training run")
+        rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line]
+        losses = [r["loss"] for r in rows if "loss" in r]
+        tenth = max(1, len(losses) // 10)
+        if losses:
+            first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
+            lines.append(f"\nLoss on training patches: {first:.2f} over the first tenth, {last:.2f} over the last.")
+        watched = [r for r in rows if "watched_liver" in r]
+        if watched:
+            keys = {"watched_liver": "liver Dice", "watched_lesion": "lesion Dice", "watched_found": "share of lesions"
+                    " found", "watched_false": "false per case"}  # fmt: skip
+            told = ", ".join(f"{words} {watched[-1][k]}" for k, words in keys.items() if k in watched[-1])
+            lines.append(f"On the watched simulated cases at the end: {told}.")
+    return lines
+
+
+def _adapted(folder: Path) -> list[str]:
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    made = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    steps = ", ".join(f"{name}: {t['steps']} steps" for name, t in made["training"].items())
+    lines = [
+        f"Version {report['version']}, trained on from region {made['began_from']['region'][:12]} with"
+        f" {len(report['cases'])} corrected cases of the site among virtual patients ({steps}), recipe adapt.toml"
+        f" {made['recipe_sha256'][:12]}. Data above are those of the network that it began from.",
+        "", "| | candidate | shipped | difference |", "|---|---|---|---|",
+    ]  # fmt: skip
+    for where, words in (("held_out", "held-out cases of the site"), ("fixed_set", "fixed simulated set")):
+        for key, name in (("f1", "lesion F1"), ("recall", "lesion recall"), ("false_per_scan", "false per scan"),
+                          ("liver_dice", "liver Dice")):  # fmt: skip
+            one = report[where][key]
+            cells = " | ".join(_said(one[what]) for what in ("candidate", "shipped", "difference"))
+            lines.append(f"| {name}, {words} | {cells} |")
+    return [*lines, "", "Intervals: 90 %, bootstrap of patients."]
+
+
+def _points(folder: Path) -> list[str]:
+    file = folder / "confidence.json"
+    if not file.is_file():
+        return ["No confidence.json stands beside the network: its operating points are not known."]
+    read = json.loads(file.read_text(encoding="utf-8"))
+    strata = [name for name, *_ in STRATA]
+    lines = [
+        f"Expected of the lesions shown ({read['fitted_on']}; each patient left out of the fit), 95 % Wilson intervals,"
+        " which take lesions as independent:",
+        "",
+        f"| point | scans with | least confidence | {' | '.join(_SIZES[s] for s in strata)} | false per scan |",
+        "|" + "---|" * (len(strata) + 4),
+    ]
+    for kind, words in _KINDS.items():
+        for name, point in read.get(kind, {}).get("operating_points", {}).items():
+            cells = [_share(point[f"found_{s}"], point[f"lesions_{s}"]) for s in strata]
+            lines.append(
+                f"| {name} | {words} | {point['least_confidence']} | {' | '.join(cells)} | {point['false_per_scan']} |"
+            )
+    errors = [f"{_KINDS[k]} {read[k]['expected_calibration_error']}" for k in _KINDS if k in read]
+    return [*lines, "", f"Expected calibration error of the confidence: {', '.join(errors)}."]
+
+
+def _share(found: int, lesions: int) -> str:
+    if not lesions:
+        return "no lesion"
+    p = proportion(found, lesions)
+    return f"{found} of {lesions} ({p.low:.2f} to {p.high:.2f})"
+
+
+def _figures(files: Sequence[tuple[str, Path]]) -> list[str]:
+    """Every figure with an estimate that the files hold, a line each."""
+    lines = []
+    for name, path in files:
+        lines += [f"### {name}", "", "| figure | value (95 % interval) |", "|---|---|"]
+        lines += [f"| {key} | {value} |" for key, value in _estimates(_read(path), "")] + [""]
+    return lines[:-1]
+
+
+def _read(path: Path) -> Any:
+    """A JSON document, or the last line of JSON lines (`hepar learn evaluate` ends with its summary)."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return json.loads(text.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise WrongCall(f"{path.name} is no JSON; give what a benchmark or `hepar learn evaluate` wrote") from None
+
+
+def _estimates(node: Any, where: str) -> list[tuple[str, str]]:
+    if isinstance(node, list):
+        named = [(str(n.get("phases", k + 1)) if isinstance(n, dict) else str(k + 1), n) for k, n in enumerate(node)]
+        return [one for key, item in named for one in _estimates(item, f"{where}{key}: ")]
+    if not isinstance(node, dict):
+        return []
+    if "estimate" in node:
+        count = f" of {node['lesions']}" if "lesions" in node else ""
+        return [(where.rstrip(": "), _said(node) + count)]
+    lines = []
+    for key, item in node.items():
+        words = key.replace("_", " ")
+        if isinstance(item, (dict, list)):
+            lines += _estimates(item, f"{where}{words}: ")
+        elif isinstance(item, (int, float)) or (isinstance(item, str) and key.startswith("found_")):
+            lines.append((f"{where}{words}", str(item)))
+    return lines
+
+
+def _said(e: dict[str, Any]) -> str:
+    if e["estimate"] is None:
+        return "cannot tell"
+    ends = f" ({e['low']:.3f} to {e['high']:.3f})" if e.get("low") is not None else ""
+    return f"{e['estimate']:.3f}{ends}"
