@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hepar.record import AlignedPhase, Anatomy, Box, Estimate, Geometry, Notice, Residual, Transform
+from hepar.record import AlignedPhase, Anatomy, Box, Estimate, Geometry, Notice, Residual, Transform, Vein
 
 SPACING = (2.0, 1.0, 1.0)
 SHAPE = (60, 120, 120)
@@ -38,8 +38,10 @@ def anatomy(
     labels = np.zeros(SHAPE, np.uint16)
     for number, (centre, radius) in enumerate(lesions, start=1):
         labels[ball(centre, radius) & outline] = number
-    inner = np.zeros(SHAPE, bool) if vessels is None else vessels
-    return Anatomy(geometry(), outline, labels, inner, (0.8,) * len(lesions), notices)
+    veins = np.zeros(SHAPE, np.uint8)
+    if vessels is not None:
+        veins[vessels] = Vein.UNKNOWN
+    return Anatomy(geometry(), outline, labels, veins, (0.8,) * len(lesions), notices)
 
 
 def image(found: Anatomy, liver: float = 100.0, lesion: float = 60.0, vessel: float = 160.0) -> NDArray[np.float64]:

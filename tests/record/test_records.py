@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hepar.errors import Fault
-from hepar.record import Anatomy, Estimate, Geometry, SourceLayout, Transform, Volume, derived_uid
+from hepar.record import Anatomy, Estimate, Geometry, SourceLayout, Transform, Vein, Volume, derived_uid
 
 
 def test_an_estimate_has_a_number_or_a_reason():
@@ -37,10 +37,21 @@ def test_volume_and_grid_must_fit():
 def test_every_lesion_has_a_confidence():
     grid = Geometry.regular((1, 1, 2), (1.0, 1.0, 1.0))
     lesions = np.array([[[0, 1]]], np.uint16)
-    flat = np.zeros((1, 1, 2), bool)
-    assert Anatomy(grid, flat, lesions, flat, (0.5,)).confidence == (0.5,)
+    flat, veins = np.zeros((1, 1, 2), bool), np.zeros((1, 1, 2), np.uint8)
+    assert Anatomy(grid, flat, lesions, veins, (0.5,)).confidence == (0.5,)
     with pytest.raises(Fault):
-        Anatomy(grid, flat, lesions, flat, ())
+        Anatomy(grid, flat, lesions, veins, ())
+
+
+def test_veins_are_values_of_their_list():
+    """A mask of vessels alone does not say which tree they belong to, and is not taken for portal veins."""
+    grid = Geometry.regular((1, 1, 4), (1.0, 1.0, 1.0))
+    nothing = np.zeros((1, 1, 4), np.uint16)
+    veins = np.array([[[Vein.NONE, Vein.PORTAL, Vein.HEPATIC, Vein.UNKNOWN]]], np.uint8)
+    assert Anatomy(grid, nothing > 0, nothing, veins).vessels.tolist() == [[[False, True, True, True]]]
+    for wrong in (veins > 0, veins + np.uint8(1), veins[..., :2]):
+        with pytest.raises(Fault):
+            Anatomy(grid, nothing > 0, nothing, wrong)
 
 
 def test_transform_by_hand():

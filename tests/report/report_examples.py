@@ -33,6 +33,7 @@ from hepar.record import (
     SourceFrame,
     Study,
     Transform,
+    Vein,
     Volume,
     derived_uid,
 )
@@ -72,10 +73,12 @@ def anatomy(lesions: int = 2) -> Anatomy:
         if number > len(CENTRES):
             radius = 4.5
         labels[((points - place) ** 2).sum(-1) < radius**2] = number
-    vessels = np.zeros(GEOMETRY.shape, bool)
-    vessels[12:18, 38:42, 30:70] = True
+    veins = np.zeros(GEOMETRY.shape, np.uint8)
+    veins[12:18, 38:42, 30:50] = Vein.PORTAL
+    veins[12:18, 38:42, 50:70] = Vein.HEPATIC
+    veins[labels > 0] = Vein.NONE
     confidence = tuple(max(0.2, 0.93 - 0.06 * n) for n in range(lesions))
-    return Anatomy(GEOMETRY, liver, labels, vessels & (labels == 0), confidence)
+    return Anatomy(GEOMETRY, liver, labels, veins, confidence)
 
 
 def aligned(outline: Anatomy, *, refused: tuple[str, ...] = (), phases: int = 4) -> tuple[AlignedPhase, ...]:

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom
@@ -18,7 +19,7 @@ import pytest
 
 from hepar import harmonise, ingest, measure
 from hepar.errors import Fault
-from hepar.record import Anatomy, Findings, Provenance
+from hepar.record import Anatomy, Findings, Provenance, Vein
 from hepar.report import findings_document, segmentation, write_measurements, write_segmentation
 from hepar.simulate import Lesion, SimulationSettings, simulate
 
@@ -48,7 +49,7 @@ class Example:
         liver = np.zeros(geometry.shape, bool)
         liver[5:-5, 30:90, 20:80] = True
         liver |= self.lesions > 0
-        anatomy = Anatomy(geometry, liver, self.lesions, np.zeros_like(liver), (0.9, 0.8))
+        anatomy = Anatomy(geometry, liver, self.lesions, np.zeros(geometry.shape, np.uint8), (0.9, 0.8))
         self.anatomy = anatomy
         whole = tuple(slice(0, n) for n in geometry.shape)
         self.aligned = [harmonise.identity(self.phase.id, self.phase.volume, whole)]
@@ -234,7 +235,7 @@ def test_dates_are_the_sources(plain):
 
 def test_no_lesion_gives_a_liver_alone(plain, tmp_path):
     empty = np.zeros_like(plain.lesions)
-    anatomy = Anatomy(plain.anatomy.geometry, plain.anatomy.liver, empty, np.zeros_like(plain.anatomy.liver), ())
+    anatomy = Anatomy(plain.anatomy.geometry, plain.anatomy.liver, empty, plain.anatomy.veins, ())
     findings = measure.measure(
         anatomy, plain.aligned, reference_phase=plain.phase.id, study_uid=plain.study.uid,
         settings=measure.MeasureSettings(),
@@ -247,6 +248,31 @@ def test_no_lesion_gives_a_liver_alone(plain, tmp_path):
     write_measurements(sr, document, findings, plain.phase, PROVENANCE, segmentation=seg, study_uid=plain.study.uid)
     assert len(pydicom.dcmread(seg).SegmentSequence) == 1
     assert len(highdicom.sr.srread(sr).content.get_volumetric_roi_measurement_groups()) == 1
+
+
+def test_each_tree_of_veins_is_a_segment_behind_the_lesions(plain, tmp_path):
+    """Portal branches and hepatic veins with their SNOMED codes; the tree without a voxel has no segment."""
+    veins = plain.anatomy.veins.copy()
+    free = plain.anatomy.liver & (plain.lesions == 0)
+    veins[10:12][free[10:12]] = Vein.HEPATIC
+    veins[12][free[12]] = Vein.PORTAL
+    anatomy = replace(plain.anatomy, veins=veins)
+    seg = tmp_path / "seg.dcm"
+    write_segmentation(seg, anatomy, plain.findings, plain.phase, PROVENANCE, study_uid=plain.study.uid)
+    told = [(s.SegmentNumber, s.SegmentLabel, code(s.SegmentedPropertyTypeCodeSequence),
+             code(s.SegmentedPropertyCategoryCodeSequence)) for s in pydicom.dcmread(seg).SegmentSequence]  # fmt: skip
+    structure = ("91723000", "SCT")
+    assert told[3:] == [
+        (4, "Portal vein branches", ("32764006", "SCT"), structure),
+        (5, "Hepatic veins", ("8993003", "SCT"), structure),
+    ]
+    assert len({s.TrackingUID for s in pydicom.dcmread(seg).SegmentSequence}) == 5
+    voxels = dict.fromkeys(range(1, 6), 0)
+    for segment, *_, pixels in frames_of(seg):
+        voxels[segment] += int(pixels.sum())
+    assert voxels[4] == (veins == Vein.PORTAL).sum() > 0
+    assert voxels[5] == (veins == Vein.HEPATIC).sum() > 0
+    assert voxels[1] == plain.anatomy.liver.sum()
 
 
 def test_a_segmentation_that_differs_is_a_fault(plain, tmp_path):
@@ -350,7 +376,7 @@ def test_odd_values_of_the_source_never_stop_the_documents(tmp_path, keyword, va
     nothing = np.zeros(phase.volume.geometry.shape, bool)
     liver = nothing.copy()
     liver[10:20, 40:80, 40:80] = True
-    anatomy = Anatomy(phase.volume.geometry, liver, nothing.astype(np.uint16), nothing, ())
+    anatomy = Anatomy(phase.volume.geometry, liver, nothing.astype(np.uint16), nothing.astype(np.uint8), ())
     whole = tuple(slice(0, n) for n in liver.shape)
     findings = measure.measure(
         anatomy, [harmonise.identity(phase.id, phase.volume, whole)], reference_phase=phase.id, study_uid=study.uid,

@@ -8,8 +8,8 @@ import numpy as np
 import report_examples as ex
 
 from hepar.page import Figure
-from hepar.record import NOT_COVERED_HU, AlignedPhase, Anatomy, Estimate, Geometry, Residual, Transform
-from hepar.report.images import LESION, LIVER, OTHER, PIXELS, key_images
+from hepar.record import NOT_COVERED_HU, AlignedPhase, Anatomy, Estimate, Geometry, Residual, Transform, Vein
+from hepar.report.images import LESION, LIVER, OTHER, PIXELS, VEINS, key_images
 
 BOX = (slice(2, 10), slice(4, 60), slice(6, 90))
 
@@ -34,8 +34,8 @@ def scene(*, hu_at: dict[tuple[int, int, int], int] | None = None) -> tuple[dict
     }  # fmt: skip
     small = {**entry, "centre_lps_mm": geometry.to_lps_mm([5, 40.5, 20.5]).tolist(), "long_axis_ends_lps_mm": None}
     document = {"reference_phase": "p1", "lesions": [{"id": 1, **entry}, {"id": 2, **small}]}
-    vessels = np.zeros(geometry.shape, bool)
-    return document, Anatomy(geometry, liver, lesions, vessels, (0.9, 0.5)), phase
+    veins = np.zeros(geometry.shape, np.uint8)
+    return document, Anatomy(geometry, liver, lesions, veins, (0.9, 0.5)), phase
 
 
 def picture(**options: Any) -> Figure:
@@ -116,11 +116,26 @@ def test_the_overview_runs_through_the_whole_liver_with_the_head_up() -> None:
         assert 4.0 / 32.0 < rows.mean() / height < 8.0 / 32.0
 
 
+def test_the_overview_outlines_each_tree_of_veins_in_its_colour() -> None:
+    """4 x 10 mm of portal vein in slice 6 only; beside a lesion no veins; what is not there has no word."""
+    from hepar.report.content import _overview
+
+    document, anatomy, phase = scene()
+    anatomy.veins[5, 30:32, 20:30] = Vein.PORTAL
+    made = key_images(document, anatomy, [phase], {"p1": "p1"})
+    (outline,) = [one for one in made.overview[2].strokes if one.colour == VEINS[Vein.PORTAL]]
+    assert np.allclose(np.ptp(outline.points, axis=0), [10.0, 4.0])
+    assert not [s for figure in made.lesions[1] for s in figure.strokes if s.colour in VEINS.values()]
+    legend = str(_overview(made).blocks[0])
+    assert "branches of the portal vein" in legend
+    assert "hepatic" not in legend
+
+
 def test_without_liver_and_lesions_there_is_no_picture() -> None:
     """Empty is legal."""
     geometry = ex.GEOMETRY
     nothing = np.zeros(geometry.shape, bool)
-    outline = Anatomy(geometry, nothing, nothing.astype(np.uint16), nothing)
+    outline = Anatomy(geometry, nothing, nothing.astype(np.uint16), nothing.astype(np.uint8))
     made = key_images({"reference_phase": "p1", "lesions": []}, outline, ex.aligned(ex.anatomy(0))[:1], {"p1": "p1"})
     assert made.lesions == {}
     assert made.overview == ()

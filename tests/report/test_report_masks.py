@@ -18,7 +18,7 @@ def on(geometry: Geometry, lesions: int = 1) -> Anatomy:
     labels = np.zeros(geometry.shape, np.uint16)
     for number in range(lesions):
         labels.flat[np.flatnonzero(liver)[number]] = number + 1
-    return Anatomy(geometry, liver, labels, np.zeros(geometry.shape, bool), (0.5,) * lesions)
+    return Anatomy(geometry, liver, labels, np.zeros(geometry.shape, np.uint8), (0.5,) * lesions)
 
 
 def test_simpleitk_finds_the_same_points(tmp_path: Path) -> None:
@@ -33,7 +33,9 @@ def test_simpleitk_finds_the_same_points(tmp_path: Path) -> None:
     affine[:3, 3] = (-123.4, -88.8, 1250.5)
     geometry = Geometry((6, 9, 11), affine)
     outline = on(geometry, 3)
-    for path, array in zip(write_masks(outline, tmp_path), (outline.liver, outline.lesions), strict=True):
+    outline.veins[2, 2:5, 4:7] = [[1, 1, 2], [0, 2, 2], [3, 3, 3]]
+    arrays = (outline.liver, outline.lesions, outline.veins)
+    for path, array in zip(write_masks(outline, tmp_path), arrays, strict=True):
         image = SimpleITK.ReadImage(str(path))
         assert image.GetPixelID() == SimpleITK.sitkUInt8
         assert np.array_equal(SimpleITK.GetArrayFromImage(image), array)
@@ -73,7 +75,7 @@ def test_every_lesion_id_fits(lesions: int, kind: type, tmp_path: Path) -> None:
     geometry = Geometry.regular((10, 20, 20), (2, 1, 1))
     labels = np.arange(4000, dtype=np.uint16).reshape(geometry.shape)
     labels[labels > lesions] = 0
-    outline = Anatomy(geometry, labels > 0, labels, labels > 5000, (0.5,) * lesions)
+    outline = Anatomy(geometry, labels > 0, labels, np.zeros(geometry.shape, np.uint8), (0.5,) * lesions)
     image = nibabel.load(write_masks(outline, tmp_path)[1])
     assert image.get_data_dtype() == kind
     assert int(np.asanyarray(image.dataobj).max()) == lesions

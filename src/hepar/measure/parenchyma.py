@@ -40,7 +40,7 @@ class Parenchyma:
         """From the outlines; box: where to look, it should hold the liver."""
         geometry = anatomy.geometry.crop(box)
         block, block_mm = _blocks(geometry)
-        liver, lesions, vessels = anatomy.liver[box], anatomy.lesions[box], anatomy.vessels[box]
+        liver, lesions, vessels = anatomy.liver[box], anatomy.lesions[box], anatomy.veins[box] > 0
         inside = _reduced(liver, block, np.logical_and)
         clear = inside.copy()
         for mask, distance in ((lesions > 0, settings.lesion_clearance_mm), (vessels, settings.vessel_clearance_mm)):

@@ -1,7 +1,7 @@
 """What the steps hand on to each other: frozen, plain, valid once built. No files, no network."""
 
 from hepar.record.alignment import NOT_COVERED_HU, AlignedPhase, Box, Residual, Transform
-from hepar.record.anatomy import Anatomy, Organ, OrganMap
+from hepar.record.anatomy import Anatomy, Organ, OrganMap, Vein
 from hepar.record.estimate import Estimate
 from hepar.record.finding import (
     Burden,
@@ -39,5 +39,5 @@ __all__ = [
     "Organ", "OrganMap", "Phase",
     "PhaseGuess", "PhaseLabel", "PhaseMean", "Provenance", "Residual", "SizeRecall",
     "Skipped", "SourceFrame", "SourceLayout",
-    "Study", "Transform", "Volume", "derived_uid",
+    "Study", "Transform", "Vein", "Volume", "derived_uid",
 ]  # fmt: skip

@@ -19,6 +19,10 @@ MORPHOLOGICALLY_ABNORMAL = Coded("49755003", "SCT", "Morphologically Abnormal St
 # CID 7170 and CID 7159
 LIVER = Coded("10200004", "SCT", "Liver")
 LESION = Coded("52988006", "SCT", "Lesion")
+# CID 7192
+PORTAL_VEIN = Coded("32764006", "SCT", "Portal vein")
+HEPATIC_VEIN = Coded("8993003", "SCT", "Hepatic vein")
+BLOOD_VESSEL = Coded("59820001", "SCT", "Blood Vessel")
 # Measurements: CID 7469, CID 7470 and TID 300 modifiers
 VOLUME = Coded("118565006", "SCT", "Volume")
 LONG_AXIS = Coded("103339001", "SCT", "Long axis")

@@ -21,8 +21,8 @@ from hepar.page import (
     Tiles,
 )
 from hepar.page.blocks import Block
-from hepar.record import AlignedPhase, Anatomy
-from hepar.report.images import WINDOW_HU, KeyImages, key_images
+from hepar.record import AlignedPhase, Anatomy, Vein
+from hepar.report.images import VEINS, WINDOW_HU, KeyImages, key_images
 from hepar.report.wording import (
     PHASE_NAMES,
     SOURCES,
@@ -343,7 +343,12 @@ def _lesion_title(lesion: Mapping[str, Any]) -> str:
 def _overview(images: KeyImages) -> Section:
     if not images.overview:
         return Section("Liver overview", (Text("No liver outline to show."),))
-    legend = "Blue: the liver; yellow: lesions with their numbers. Look here for outlines that leave the liver."
+    drawn = {stroke.colour for figure in images.overview for stroke in figure.strokes}
+    trees = ((Vein.PORTAL, "violet: branches of the portal vein"), (Vein.HEPATIC, "green: hepatic veins"))
+    legend = "; ".join(
+        ("Blue: the liver", "yellow: lesions with their numbers", *(text for one, text in trees if VEINS[one] in drawn))
+    )
+    legend += ". Look here for outlines that leave the liver."
     return Section("Liver overview", (Text(legend, muted=True), Figures("", images.overview, 4)))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepar.page import Figure, Label, Stroke
-from hepar.record import NOT_COVERED_HU, AlignedPhase, Anatomy
+from hepar.record import NOT_COVERED_HU, AlignedPhase, Anatomy, Vein
 
 WINDOW_HU = (-50.0, 200.0)
 """Black and white of every picture: wide enough for native liver and for arterial enhancement at once."""
@@ -23,6 +23,7 @@ MOST_LESIONS, MOST_PICTURES = 10, 48
 AXIAL_VIEWS = 6
 
 LESION, OTHER, LIVER, AXIS = "#ffd21f", "#ff8f3f", "#4fc3ff", "#ffffff"
+VEINS = {Vein.PORTAL: "#d18cff", Vein.HEPATIC: "#43e08b"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,7 @@ class _View:
     hu: NDArray[np.int16]
     liver: NDArray[np.bool_]
     lesions: NDArray[np.uint16]
+    veins: NDArray[np.uint8]
     step_mm: tuple[float, float]
 
 
@@ -108,19 +110,21 @@ def _overview(anatomy: Anatomy, phase: AlignedPhase, name: str) -> tuple[Figure,
     upright = (slice(anatomy.liver.shape[0] - box[0].stop, anatomy.liver.shape[0] - box[0].start), box[2])
     coronal = _View(
         _spread(phase, anatomy, (slice(None), row, slice(None)))[::-1],
-        anatomy.liver[::-1, row], anatomy.lesions[::-1, row], (anatomy.geometry.slice_distance_mm, step[2]),
+        anatomy.liver[::-1, row], anatomy.lesions[::-1, row], anatomy.veins[::-1, row],
+        (anatomy.geometry.slice_distance_mm, step[2]),
     )  # fmt: skip
     figures.append(_cut(coronal, upright, "Coronal", name))
     sagittal = _View(
         _spread(phase, anatomy, (slice(None), slice(None), column))[::-1],
-        anatomy.liver[::-1, :, column], anatomy.lesions[::-1, :, column], (anatomy.geometry.slice_distance_mm, step[1]),
+        anatomy.liver[::-1, :, column], anatomy.lesions[::-1, :, column], anatomy.veins[::-1, :, column],
+        (anatomy.geometry.slice_distance_mm, step[1]),
     )  # fmt: skip
     figures.append(_cut(sagittal, (upright[0], box[1]), "Sagittal", name, sides=("A", "P")))
     return tuple(figures)
 
 
 def _cut(view: _View, box: tuple[slice, ...], title: str, name: str, *, sides: tuple[str, str] = ("R", "L")) -> Figure:
-    """A whole cut inside the box, with the outlines of the liver and of every lesion and their numbers."""
+    """A whole cut inside the box, with the outlines of liver and veins, and of every lesion with its number."""
     down, across = view.step_mm
     corner = (box[0].start * down, box[1].start * across)
     size = ((box[0].stop - box[0].start) * down, (box[1].stop - box[1].start) * across)
@@ -140,7 +144,9 @@ def _cut(view: _View, box: tuple[slice, ...], title: str, name: str, *, sides: t
 
 def _axial(anatomy: Anatomy, phase: AlignedPhase, index: int) -> _View:
     hu = _spread(phase, anatomy, (index, slice(None), slice(None)))
-    return _View(hu, anatomy.liver[index], anatomy.lesions[index], anatomy.geometry.spacing_mm[1:])
+    return _View(
+        hu, anatomy.liver[index], anatomy.lesions[index], anatomy.veins[index], anatomy.geometry.spacing_mm[1:]
+    )
 
 
 def _spread(phase: AlignedPhase, anatomy: Anatomy, cut: tuple[int | slice, ...]) -> NDArray[np.int16]:
@@ -178,8 +184,11 @@ def _pixels(view: _View, corner: tuple[float, float], size: tuple[float, float])
 
 
 def _outlines(view: _View, corner: tuple[float, float], size: tuple[float, float], number: int | None) -> list[Stroke]:
-    """Outlines inside the window: the liver thin, other lesions, and on top the one that is meant (None: all)."""
+    """Outlines inside the window: the liver thin, other lesions, and on top the one that is meant (None: all, and the
+    veins: beside a single lesion they would hide what its edge looks like)."""
     found = _contours(view.liver, view, corner, size, LIVER, 0.8 if number else 1.2)
+    for tree, colour in VEINS.items() if number is None else ():
+        found += _contours(view.veins == tree, view, corner, size, colour, 0.7)
     for other in np.unique(view.lesions[view.lesions > 0]):
         if other != number:
             colour = LESION if number is None else OTHER

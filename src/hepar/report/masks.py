@@ -1,4 +1,4 @@
-"""The outlines as NIfTI: `masks/liver.nii.gz` and `masks/lesions.nii.gz`."""
+"""The outlines as NIfTI: `masks/liver.nii.gz`, `masks/lesions.nii.gz` and `masks/veins.nii.gz`."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ SHEAR_LIMIT = 1e-4
 """Largest cosine between two axes that a rotation (qform) can still stand for; ITK's own limit."""
 
 
-def write_masks(anatomy: Anatomy, folder: Path) -> tuple[Path, Path]:
-    """Write liver (0 or 1) and lesions (0 or the lesion's id) on the native grid; returns both paths.
+def write_masks(anatomy: Anatomy, folder: Path) -> tuple[Path, Path, Path]:
+    """Write liver (0 or 1), lesions (0 or the lesion's id) and veins (values of `Vein`: 1 branches of the portal vein,
+    2 hepatic veins, 3 of unknown tree) on the native grid; returns the paths.
 
     The arrays run (column, row, slice), as NIfTI's readers expect; the affine leads to RAS millimetres. A sheared
-    grid (tilted gantry) has an sform only. Without lesions the second file is all zero. The same outlines give the
-    same bytes. Both files are read back; Raises Fault when they hold anything else than what was meant.
+    grid (tilted gantry) has an sform only. Without lesions or veins their file is all zero. The same outlines give the
+    same bytes. Each file is read back; Raises Fault when one holds anything else than what was meant.
     Source: NIfTI-1.1 (qform, sform).
     """
     folder.mkdir(parents=True, exist_ok=True)
     ids = np.uint8 if len(anatomy.confidence) < 256 else np.uint16
-    result = (folder / "liver.nii.gz", folder / "lesions.nii.gz")
-    for path, array in zip(result, (anatomy.liver.astype(np.uint8), anatomy.lesions.astype(ids)), strict=True):
-        _write(path, array, anatomy.geometry)
-    return result
+    liver, lesions, veins = (folder / f"{name}.nii.gz" for name in ("liver", "lesions", "veins"))
+    _write(liver, anatomy.liver.astype(np.uint8), anatomy.geometry)
+    _write(lesions, anatomy.lesions.astype(ids), anatomy.geometry)
+    _write(veins, anatomy.veins, anatomy.geometry)
+    return liver, lesions, veins
 
 
 def ras_affine(geometry: Geometry) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""DICOM Segmentation: liver and lesions on the source slices, read back after writing."""
+"""DICOM Segmentation: liver, lesions and the veins in the liver on the source slices, read back after writing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepar.errors import Fault
-from hepar.record import Anatomy, Findings, Phase, Provenance, derived_uid
-from hepar.report.codes import ANATOMICAL_STRUCTURE, LESION, LIVER, MORPHOLOGICALLY_ABNORMAL, Coded
+from hepar.record import Anatomy, Findings, Phase, Provenance, Vein, derived_uid
+from hepar.report.codes import (
+    ANATOMICAL_STRUCTURE,
+    BLOOD_VESSEL,
+    HEPATIC_VEIN,
+    LESION,
+    LIVER,
+    MORPHOLOGICALLY_ABNORMAL,
+    PORTAL_VEIN,
+    Coded,
+)
 from hepar.report.source import SourceSlice, content_moment, source_slices, stamp
 
 if TYPE_CHECKING:
@@ -23,14 +32,22 @@ LIVER_SEGMENT = 1
 LIVER_COLOUR = (60.0, 20.0, 25.0)
 LESION_COLOUR = (75.0, 10.0, 75.0)
 """Recommended display colours as CIELab."""
+VEINS = {
+    Vein.PORTAL: ("Portal vein branches", PORTAL_VEIN, (65.0, 35.0, -50.0)),
+    Vein.HEPATIC: ("Hepatic veins", HEPATIC_VEIN, (75.0, -45.0, 10.0)),
+    Vein.UNKNOWN: ("Liver vessels of unknown tree", BLOOD_VESSEL, (70.0, 0.0, 0.0)),
+}
+"""Label, code and colour of the segments of the veins inside the liver, in this order behind the lesions."""
 
 
 def write_segmentation(
     path: Path, anatomy: Anatomy, findings: Findings, phase: Phase, provenance: Provenance, *, study_uid: str
 ) -> None:
-    """Write liver (segment 1) and each lesion (segment 1 + id) as a BINARY Segmentation, and read it back.
+    """Write liver (segment 1), each lesion (segment 1 + id) and behind them the veins that there are, as a BINARY
+    Segmentation, and read it back.
 
     anatomy: on the grid of `phase`, whose source slices carry the frames: one per segment and slice, empty ones too.
+    A tree without a voxel has no segment.
     BINARY, since archives of today refuse label maps. Source: DICOM PS3.3 A.51.
     Raises Fault when what was read back is not what was meant.
     """
@@ -43,7 +60,7 @@ def write_segmentation(
         source_images=[s.header for s in slices],
         pixel_array=stack,
         segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=_descriptions(findings, provenance, study_uid),
+        segment_descriptions=_descriptions(anatomy, findings, provenance, study_uid),
         series_instance_uid=derived_uid(*identity, study_uid, "segmentation series"),
         series_number=9001,
         sop_instance_uid=segmentation_uid(provenance, study_uid),
@@ -53,8 +70,8 @@ def write_segmentation(
         software_versions=provenance.version,
         device_serial_number=provenance.weights_sha256[:16] or "none",
         content_label="LIVER",
-        content_description="Liver and lesions. Research use, not a certified device",
-        series_description="hepar liver and lesions (research use)",
+        content_description="Liver, lesions and veins. Research use, not a certified device",
+        series_description="hepar liver, lesions and veins (research use)",
         omit_empty_frames=False,
         contributing_equipment=[],
     )
@@ -76,14 +93,23 @@ def segmentation_uid(provenance: Provenance, study_uid: str) -> str:
 
 
 def segment_stack(anatomy: Anatomy, findings: Findings, phase: Phase) -> NDArray[np.uint8]:
-    """Segments on the source's grid: uint8 (slice, row, column, segment), liver first, then lesions by id."""
+    """Segments on the source's grid: uint8 (slice, row, column, segment), liver, lesions by id, then veins."""
     liver = phase.layout.to_source(anatomy.liver)
     lesions = phase.layout.to_source(anatomy.lesions)
-    stack = np.zeros((*liver.shape, 1 + len(findings.lesions)), dtype=np.uint8)
+    veins = phase.layout.to_source(anatomy.veins)
+    trees = veins_there(anatomy)
+    stack = np.zeros((*liver.shape, 1 + len(findings.lesions) + len(trees)), dtype=np.uint8)
     stack[..., 0] = liver
     for number, lesion in enumerate(findings.lesions, start=1):
         stack[..., number] = lesions == lesion.id
+    for number, tree in enumerate(trees, start=1 + len(findings.lesions)):
+        stack[..., number] = veins == tree
     return stack
+
+
+def veins_there(anatomy: Anatomy) -> tuple[Vein, ...]:
+    """The trees that have at least one voxel, in the order of `VEINS`."""
+    return tuple(tree for tree in VEINS if (anatomy.veins == tree).any())
 
 
 def concept(code: Coded) -> CodedConcept:
@@ -98,7 +124,7 @@ def liver_tracking_uid(study_uid: str) -> str:
     return derived_uid(study_uid, "liver")
 
 
-def _descriptions(findings: Findings, provenance: Provenance, study_uid: str) -> list[Any]:
+def _descriptions(anatomy: Anatomy, findings: Findings, provenance: Provenance, study_uid: str) -> list[Any]:
     from highdicom.color import CIELabColor
     from highdicom.content import AlgorithmIdentificationSequence
     from highdicom.seg import SegmentAlgorithmTypeValues, SegmentDescription
@@ -122,18 +148,23 @@ def _descriptions(findings: Findings, provenance: Provenance, study_uid: str) ->
             algorithm_identification=algorithm,
             tracking_uid=tracking_uid,
             tracking_id=name,
-            anatomic_regions=[concept(LIVER)] if kind is LESION else None,
+            anatomic_regions=[concept(LIVER)] if kind is not LIVER else None,
             display_color=CIELabColor(*colour),
         )
 
     liver = describe(
         LIVER_SEGMENT, "Liver", ANATOMICAL_STRUCTURE, LIVER, liver_tracking_uid(study_uid), "Liver", LIVER_COLOUR
     )
-    return [liver] + [
+    lesions = [
         describe(1 + number, f"Lesion {lesion.id}", MORPHOLOGICALLY_ABNORMAL, LESION, lesion.tracking_uid,
                  f"Lesion {lesion.id}", LESION_COLOUR)
         for number, lesion in enumerate(findings.lesions, start=1)
     ]  # fmt: skip
+    veins = [
+        describe(number, label, ANATOMICAL_STRUCTURE, kind, derived_uid(study_uid, label), label, colour)
+        for number, (label, kind, colour) in enumerate((VEINS[t] for t in veins_there(anatomy)), 2 + len(lesions))
+    ]
+    return [liver, *lesions, *veins]
 
 
 def _refer_to_source(dataset: Dataset, slices: Sequence[SourceSlice]) -> None:

@@ -84,13 +84,13 @@ class Builtin:
         notices = cut_notice(reference, native) + _missed(outside, lesions.labels, reference.geometry)
         native |= lesions.labels > 0
         progress(0.9)
-        vessels = outline_vessels(reference, finer, native, lesions.labels)
+        veins = outline_vessels(reference, finer, native, lesions.labels)
         progress(1.0)
         return Anatomy(
             geometry=reference.geometry,
             liver=native,
             lesions=lesions.labels,
-            vessels=vessels,
+            veins=veins,
             confidence=lesions.confidence,
             notices=notices,
             operating_point=self._operating_point(sum(phase.accepted for phase in others)),

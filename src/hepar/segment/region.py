@@ -14,6 +14,7 @@ from hepar.segment.evidence import SCORE_LOGIT
 from hepar.segment.grid import model_geometry, onto_model, onto_native, reached
 from hepar.segment.network import STRIDE, OnnxNetwork, shipped, windows
 from hepar.segment.place import native_box
+from hepar.segment.trees import tell_trees
 
 SPACING_MM = 1.5
 OVERLAP = 32
@@ -31,14 +32,15 @@ _MARGIN_MM = 15.0
 class Region:
     """The liver region on a 1.5 mm LPS-aligned grid; all arrays uint8 (slice, row, column).
 
-    lesion, liver: 255 x probability (liver: lesions and inner veins included). veins: 0, 1 portal, 2 hepatic.
-    phases: how many phases the network saw.
+    lesion, liver: 255 x probability (liver: lesions and inner veins included). veins: 0, 1 portal, 2 hepatic, as each
+    voxel looks. portal: 255 x portal / (portal + hepatic). phases: how many phases the network saw.
     """
 
     geometry: Geometry
     lesion: NDArray[np.uint8]
     liver: NDArray[np.uint8]
     veins: NDArray[np.uint8]
+    portal: NDArray[np.uint8]
     phases: int
 
 
@@ -51,7 +53,7 @@ class RegionNetwork(OnnxNetwork):
     def look(self, image: NDArray[np.float32], geometry: Geometry, phases: int) -> Region:
         """image (4, slice, row, column): the input channels described above."""
         shape = image.shape[1:]
-        lesion, liver, veins = (np.zeros(shape, np.uint8) for _ in range(3))
+        lesion, liver, veins, share = (np.zeros(shape, np.uint8) for _ in range(4))
         for window, keep in windows(shape, self.window_voxels, OVERLAP):
             part = image[(slice(None), *window)]
             size = part.shape[1:]
@@ -67,7 +69,8 @@ class RegionNetwork(OnnxNetwork):
             portal, hepatic = scores[3], scores[4]
             vein = portal + hepatic > np.maximum(np.maximum(scores[0], scores[1]), scores[2])
             veins[keep] = np.where(vein, np.where(portal >= hepatic, 1, 2), 0)
-        return Region(geometry, lesion, liver, veins, phases)
+            share[keep] = np.rint(255 * portal / np.maximum(portal + hepatic, 1e-6))
+        return Region(geometry, lesion, liver, veins, share, phases)
 
 
 def region_input(
@@ -116,13 +119,20 @@ def _fill(channel: NDArray[np.float32], volume: Volume, geometry: Geometry, live
 def finer_map(region: Region, organs: OrganMap) -> OrganMap:
     """What both networks say of the liver region, at 1.5 mm: the mean of their log-odds tells liver from the rest.
 
+    Which tree a vein belongs to is told from where it leads (`tell_trees`); specks of vein become liver.
     organs: of the organ network; its stray parts of the liver are expected to be gone from its labels.
     """
     place = region.geometry
     first = organs.liver_score if organs.liver_score is not None else organs.liver.astype(np.uint8) * np.uint8(255)
     odds = 0.5 * (onto_native(SCORE_LOGIT[first], organs.geometry, place) + SCORE_LOGIT[region.liver])
     labels = np.where(odds > 0, np.uint8(Organ.LIVER), np.uint8(Organ.BACKGROUND))
-    labels[(odds > 0) & (region.veins > 0)] = Organ.HEPATIC_VESSEL
+    trunk, vena_cava = (
+        onto_native((organs.labels == organ).astype(np.float32), organs.geometry, place) > 0.5
+        for organ in (Organ.PORTAL_VEIN, Organ.VENA_CAVA)
+    )
+    portal = region.portal.astype(np.float32) / np.float32(255)
+    veins = tell_trees(region.veins > 0, portal, odds > 0, trunk, vena_cava, SPACING_MM)
+    labels[veins > 0] = Organ.HEPATIC_VESSEL
     labels[region.lesion > np.maximum(region.liver // 2, 127)] = Organ.LESION
     score = np.rint(255 / (1 + np.exp(-odds))).astype(np.uint8)
-    return OrganMap(labels, region.lesion, place, score)
+    return OrganMap(labels, region.lesion, place, score, np.where(labels == Organ.HEPATIC_VESSEL, veins, np.uint8(0)))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepar.errors import Refused, WrongCall
-from hepar.record import AlignedPhase, Anatomy, Notice, Organ, OrganMap, PhaseLabel, Volume
+from hepar.record import AlignedPhase, Anatomy, Notice, Organ, OrganMap, PhaseLabel, Vein, Volume
 from hepar.segment.builtin import Builtin
 from hepar.segment.engine import Progress, silent
 from hepar.segment.external import kinds
@@ -141,14 +141,14 @@ class External:
             liver = liver | (lesions > 0)
             text = f"{self.name} gives no lesions: they are the built-in model's, inside the liver of {self.name}"
             notices.append(Notice("lesions_by_builtin", text))
-        vessels = self._vessels(reference, answer, liver, lesions, organs if filled is None else None, filled)
+        veins = self._veins(reference, answer, liver, lesions, organs if filled is None else None, filled)
         notices += self._disagreement(reference, liver)
         progress(1.0)
         return Anatomy(
             geometry=reference.geometry,
             liver=liver,
             lesions=lesions,
-            vessels=vessels,
+            veins=veins,
             confidence=confidence,
             notices=(*notices, *cut_notice(reference, liver)),
         )
@@ -231,7 +231,7 @@ class External:
             found = self._organ_map(volume, answer)
         return self._builtin.anatomy(volume, found, others, labels=labels)
 
-    def _vessels(
+    def _veins(
         self,
         volume: Volume,
         labels: NDArray[np.uint8],
@@ -239,16 +239,15 @@ class External:
         lesions: NDArray[np.uint16],
         organs: OrganMap | None,
         filled: Anatomy | None,
-    ) -> NDArray[np.bool_]:
-        """Vessels inside the liver, never lesion: the tool's, or the built-in model's."""
+    ) -> NDArray[np.uint8]:
+        """Vessels inside the liver, never lesion: the tool's, of unknown tree, or the built-in model's."""
         if Organ.HEPATIC_VESSEL in self.file.organs:
-            own: NDArray[np.bool_] = (labels == Organ.HEPATIC_VESSEL) & (lesions == 0)
-            return own
+            own = (labels == Organ.HEPATIC_VESSEL) & (lesions == 0)
+            return np.where(own, np.uint8(Vein.UNKNOWN), np.uint8(Vein.NONE))
         if filled is not None:
-            inside: NDArray[np.bool_] = filled.vessels & liver & (lesions == 0)
-            return inside
+            return np.where(liver & (lesions == 0), filled.veins, np.uint8(Vein.NONE))
         if isinstance(self._builtin_map(volume), Refused):
-            return np.zeros(labels.shape, np.bool_)
+            return np.zeros(labels.shape, np.uint8)
         return outline_vessels(volume, self._organ_map(volume, labels), liver, lesions)
 
     def _check_liver(self, volume: Volume, labels: NDArray[np.uint8]) -> None:
