@@ -1,10 +1,12 @@
 """How well `hepar analyze` outlines a labelled scan: liver Dice, surface distance, lesions found and false.
 
     python benchmarks/accuracy.py STUDY LABELS.nii.gz [--modality CT] [--liver 1,2] [--lesion 2]
+        [--veins VEINS.nii.gz --portal 1 --hepatic 2]
 
 STUDY: as for `hepar analyze`, one phase. LABELS: NIfTI on the scan's grid (any orientation); --liver: values that are
 liver (lesions included); --lesion: values that are lesion, "" for none. A lesion is found when its outline overlaps a
-find at all; a find that overlaps none is false.
+find at all; a find that overlaps none is false. VEINS: labels of portal and hepatic veins; clDice is of what lies
+inside the labelled liver, since such labels run on into portal trunk and vena cava, which hepar's veins do not.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from hepar.record import Vein
 from hepar.validate import dice, match_lesions, surface_distances
+from hepar.validate.centreline import centrelines
 
 
 def load(path: Path) -> tuple[np.ndarray, tuple[float, float, float]]:
@@ -37,6 +41,9 @@ def main() -> None:
     parser.add_argument("--modality", default=None)
     parser.add_argument("--liver", default="1,2")
     parser.add_argument("--lesion", default="2")
+    parser.add_argument("--veins", type=Path)
+    parser.add_argument("--portal", type=int, default=1)
+    parser.add_argument("--hepatic", type=int, default=2)
     options = parser.parse_args()
     truth, spacing_mm = load(options.labels)
     true_liver = np.isin(truth, [int(v) for v in options.liver.split(",")])
@@ -47,6 +54,7 @@ def main() -> None:
         subprocess.run(command + (["--modality", options.modality] if options.modality else []), check=True)
         liver, _ = load(out / "masks" / "liver.nii.gz")
         lesions, _ = load(out / "masks" / "lesions.nii.gz")
+        veins, _ = load(out / "masks" / "veins.nii.gz")
         phase = json.loads((out / "findings.json").read_text())["phases"][0]
     surface = surface_distances(liver > 0, true_liver, spacing_mm)
     print(f"phase            {phase['label']} ({phase['label_probability']:.2f})")
@@ -58,6 +66,17 @@ def main() -> None:
         match = match_lesions(lesions, true_lesions, criterion="overlap")
         print(f"lesions          {len(match.pairs)} found, {len(match.missed)} missed, {len(match.false)} false")
         print(f"lesion Dice      {dice(lesions > 0, true_lesions):.2f}")
+    if options.veins:
+        true_veins = load(options.veins)[0]
+        rows = [
+            ("portal clDice", veins == Vein.PORTAL, true_veins == options.portal),
+            ("hepatic clDice", veins == Vein.HEPATIC, true_veins == options.hepatic),
+            ("both clDice", veins > 0, np.isin(true_veins, (options.portal, options.hepatic))),
+        ]
+        for name, found, true in rows:
+            lines = centrelines(found & true_liver, true & true_liver)
+            shares = f"precision {lines.precision:.2f}, sensitivity {lines.sensitivity:.2f}"
+            print(f"{name:<17}{lines.cl_dice:.3f} ({shares})")
 
 
 if __name__ == "__main__":
