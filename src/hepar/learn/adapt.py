@@ -157,8 +157,8 @@ def _make(ready: _Prepared, engine: Builtin, plan: Plan, work: Path, tell: Tell,
     ours: list[Judged] = []
     for index in range(len(ready)):
         one, truth = ready[index]
-        volumes.append(site_volume(f"site-{index + 1}", one, truth, engine))
         ours.append(judge_case(str(index), one, truth, engine))
+        volumes.append(site_volume(f"site-{index + 1}", one, truth, ours[-1].finer, engine.settings))
         tell("shipped model judged", (index + 1) / len(ready))
     halves = np.array([c["held_out_in"] for c in document["cases"]])
     simulated = simulated_atlases(recipe, plan.keep)

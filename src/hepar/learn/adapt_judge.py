@@ -20,7 +20,7 @@ from hepar.learn.adapt_checks import COUNTED_MM
 from hepar.learn.calibrate import Rows, rows_of
 from hepar.learn.recipe import Recipe
 from hepar.learn.region_evaluate import RegionScore, judge, region_cases
-from hepar.record import Estimate
+from hepar.record import Estimate, OrganMap
 from hepar.segment.builtin import Builtin
 from hepar.segment.confidence import Curve
 from hepar.segment.region import CLASSES, RegionNetwork
@@ -41,17 +41,19 @@ _SUMS: Final = ("found", "missed", "false", "dice", "cases")
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """One case as one network sees it: every candidate lesion down to confidence 0, and the liver's Dice."""
+    """One case as one network sees it: every candidate lesion down to confidence 0, the liver's Dice, and what it says
+    at 1.5 mm."""
 
     rows: Rows
     liver_dice: float
+    finer: OrganMap
 
 
 def judge_case(name: str, ready: ReadyCase, truth: Truth, engine: Builtin) -> Judged:
     """engine: with lesion_min_confidence 0, so that every candidate is there."""
-    native, _, lesions = engine.propose(ready.reference, ready.organs, ready.others, labels=ready.phases)
+    native, finer, lesions = engine.propose(ready.reference, ready.organs, ready.others, labels=ready.phases)
     rows = rows_of(name, 1 + len(ready.others), lesions, truth.lesions, ready.reference.geometry.voxel_volume_ml)
-    return Judged(rows, float(2 * (native & truth.liver).sum() / max(1, native.sum() + truth.liver.sum())))
+    return Judged(rows, float(2 * (native & truth.liver).sum() / max(1, native.sum() + truth.liver.sum())), finer)
 
 
 def logit(rows: Rows, curve: Curve) -> NDArray[np.float64]:

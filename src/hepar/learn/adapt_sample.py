@@ -10,16 +10,16 @@ import torch
 from numpy.typing import NDArray
 
 from hepar.learn.adapt_cases import ReadyCase, Truth
-from hepar.learn.classes import IGNORE, REGION_SPACING_MM, Tissue
+from hepar.learn.classes import EITHER_VEIN, IGNORE, REGION_SPACING_MM, Tissue
 from hepar.learn.region import RegionAtlas
 from hepar.learn.region_sample import LIMIT, RegionSample, make_region_sample
 from hepar.learn.sample import bent_grid, take
-from hepar.record import Geometry, Volume
-from hepar.segment.builtin import Builtin
+from hepar.record import Geometry, Organ, OrganMap, Volume
 from hepar.segment.grid import model_geometry, onto_model, onto_native
 from hepar.segment.liver import liver_parts
 from hepar.segment.place import native_box
 from hepar.segment.region import region_input
+from hepar.segment.settings import SegmentSettings
 
 _MARGIN_MM = 30.0
 _ON_LESION = 0.7
@@ -30,8 +30,8 @@ _SLOTS: Final = {"native": 0, "arterial": 1, "portal_venous": 2, "delayed": 3}
 @dataclass(frozen=True, eq=False)
 class SiteVolume:
     """One case at 1.5 mm. image: float16 (4, slice, row, column), the network's input. target: region classes; veins
-    as the shipped network sees them, since the site's labels have none. lesions: uint16 ids on the same grid. atlas:
-    the portal venous phase as an anatomy that invented lesions are put into."""
+    (portal or hepatic, left open) as the shipped network sees them, since the site's labels have none. lesions: uint16
+    ids on the same grid. atlas: the portal venous phase as an anatomy that invented lesions are put into."""
 
     image: NDArray[np.float16]
     target: NDArray[np.uint8]
@@ -39,22 +39,20 @@ class SiteVolume:
     atlas: RegionAtlas
 
 
-def site_volume(name: str, ready: ReadyCase, truth: Truth, engine: Builtin) -> SiteVolume:
-    """Resample one case. engine: the shipped one, for the liver's level, its box and its veins.
+def site_volume(name: str, ready: ReadyCase, truth: Truth, seen: OrganMap, settings: SegmentSettings) -> SiteVolume:
+    """Resample one case. seen: what the shipped networks say at 1.5 mm (`Builtin.propose`), for its veins.
 
-    Raises Refused where it finds no liver.
+    Raises Refused where they find no liver.
     """
     named = list(zip(ready.others, ready.phases[1:], strict=True))
-    coarse = liver_parts(ready.organs, engine.settings)
-    image, geometry, seen = region_input(ready.reference, ready.phases[0], named, coarse, ready.organs.geometry)
-    veins = engine.region.look(image, geometry, seen).veins
-    engine.region.release()
+    coarse = liver_parts(ready.organs, settings)
+    image, geometry, _ = region_input(ready.reference, ready.phases[0], named, coarse, ready.organs.geometry)
+    veins = seen.labels == Organ.HEPATIC_VESSEL
     native = ready.reference.geometry
     liver = onto_native(truth.liver.astype(np.float32), native, geometry) > 0.5
     lesions = _nearest(truth.lesions, ready.reference, geometry)
     target = liver.astype(np.uint8)
-    target[liver & (veins == 1)] = 3
-    target[liver & (veins == 2)] = 4
+    target[liver & veins] = EITHER_VEIN
     target[lesions > 0] = 2
     return SiteVolume(image.astype(np.float16), target, lesions, _atlas(name, ready.reference, truth, veins, geometry))
 
@@ -70,7 +68,7 @@ def _nearest(labels: NDArray[np.uint16], reference: Volume, geometry: Geometry) 
     return out
 
 
-def _atlas(name: str, reference: Volume, truth: Truth, veins: NDArray[np.uint8], place: Geometry) -> RegionAtlas:
+def _atlas(name: str, reference: Volume, truth: Truth, veins: NDArray[np.bool_], place: Geometry) -> RegionAtlas:
     whole = model_geometry(reference.geometry, REGION_SPACING_MM)
     box = native_box(truth.liver, reference.geometry, whole, _MARGIN_MM)
     geometry = whole.crop(box)
@@ -80,7 +78,7 @@ def _atlas(name: str, reference: Volume, truth: Truth, veins: NDArray[np.uint8],
     tissue[hu < -250] = Tissue.AIR
     tissue[hu > 140] = Tissue.BONE
     liver = onto_native(truth.liver.astype(np.float32), reference.geometry, geometry) > 0.5
-    vein = onto_native((veins > 0).astype(np.float32), place, geometry) > 0.5
+    vein = onto_native(veins.astype(np.float32), place, geometry) > 0.5
     tissue[liver] = Tissue.LIVER
     tissue[liver & vein] = Tissue.REAL_VESSEL
     tissue[_nearest(truth.lesions, reference, geometry) > 0] = Tissue.REAL_LESION

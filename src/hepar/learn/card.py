@@ -108,8 +108,8 @@ def _input(about: dict[str, Any]) -> list[str]:
     missing = f" A place without data is {about['missing']}." if "missing" in about else ""
     missing = f" Outside the scan: {about['outside_hu']} HU." if "outside_hu" in about else missing
     return [
-        f"- `image` [1, {len(about['channels'])}, D, H, W] float32, {about['spacing_mm']} mm, axes {about['axes']}; sides are"
-        f" multiples of {about['stride']}. Channels: {'; '.join(channels)}.{missing}",
+        f"- `image` [1, {len(about['channels'])}, D, H, W] float32, {about['spacing_mm']} mm, axes {about['axes']};"
+        f" sides are multiples of {about['stride']}. Channels: {'; '.join(channels)}.{missing}",
         f"- `logits` [1, {len(about['classes'])}, D, H, W]: {', '.join(about['classes']).replace('_', ' ')}.",
     ]
 
