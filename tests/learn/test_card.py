@@ -85,3 +85,20 @@ def test_a_recipe_that_changed_since_is_said(tmp_path: Path) -> None:
     (tmp_path / "region.card.toml").write_text(words.replace('image = "crlm-1006"', 'image = "other"'))
     with pytest.raises(WrongCall, match="no source and licence for labelled crlm-1006"):
         card_of(tmp_path / "region.toml")
+
+
+def test_the_command_writes_it(tmp_path: Path) -> None:
+    """`hepar learn card -o FILE` writes what `card_of` gives; a site that uses the shipped model has none."""
+    from typer.testing import CliRunner
+
+    from hepar.cli.app import app
+    from hepar.learn.adapt_site import open_site
+
+    run = CliRunner()
+    target = tmp_path / "CARD.md"
+    assert run.invoke(app, ["learn", "card", "-o", str(target)]).exit_code == 0
+    assert target.read_text() == card_of()
+    open_site(tmp_path / "site")
+    with pytest.raises(WrongCall, match="leave --site out"):
+        card_of(site=tmp_path / "site")
+    assert isinstance(run.invoke(app, ["learn", "rollback", "--site", str(tmp_path / "site")]).exception, WrongCall)
