@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hepar.errors import Fault
 from hepar.record import PADDING_HU, Organ
+from hepar.segment.norms import keep_layout
 
 STRIDE = 16
 OVERLAP = 48
@@ -68,6 +69,7 @@ class OnnxNetwork:
             core = openvino.Core()
             model = core.read_model(str(self.path))
             model.reshape(list(shape))
+            keep_layout(model)
             self._compiled.clear()
             config: dict[str, Any] = {
                 # A CPU with bf16 units would otherwise run in bf16 and give other outlines than one without.
