@@ -11,7 +11,6 @@ model on the twelve. What is there is not made again, so that it can be stopped 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import time
@@ -25,10 +24,10 @@ import numpy as np
 
 from hepar.errors import Refused
 from hepar.learn.adapt import Plan, adapt
-from hepar.learn.adapt_cases import SiteCase, read_truth, ready_case
+from hepar.learn.adapt_cases import SiteCase, kept, read_truth, ready_case
 from hepar.learn.adapt_judge import counts, judge_case
 from hepar.segment.builtin import Builtin
-from hepar.segment.confidence import confidence_file, confidence_sha256, curve_of
+from hepar.segment.confidence import confidence_file, curve_of
 from hepar.segment.settings import SegmentSettings
 from hepar.segment.site import site_model
 from hepar.simulate.case import simulate_case
@@ -122,18 +121,17 @@ def judged(folder: Path, cases: Path, engine: Builtin, document: dict[str, Any],
     """Found, missed, false at both operating points, liver Dice, for each test case; kept below folder/judged."""
     rows = []
     for number in TEST:
-        shown = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:8]
-        file = folder / "judged" / f"{name}-{number:03d}-{engine.region.sha256[:8]}-{shown}.json"
-        if not file.is_file():
+        file = folder / "judged" / f"{name}-{number:03d}-{engine.region.sha256[:16]}.pickle"
+
+        def judge(number: int = number) -> Any:
             case = case_of(cases / f"case-{number:03d}", number)
-            ready = ready_case(case, engine, folder / "prepared")
-            found = judge_case(str(number), ready, read_truth(case, ready.reference.geometry), engine)
-            curve = curve_of(document, found.rows.phases)
-            row = [n for point in POINTS for n in counts(found.rows, curve, point)] + [found.liver_dice]
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(json.dumps(row) + "\n")
-            print(f"judged {name} {number}: {row}", flush=True)
-        rows.append(json.loads(file.read_text()))
+            ready = ready_case(case, engine, folder / "work" / "prepared")
+            return judge_case(str(number), ready, read_truth(case, ready.reference.geometry), engine)
+
+        found = kept(file, judge)
+        curve = curve_of(document, found.rows.phases)
+        rows.append([float(n) for point in POINTS for n in counts(found.rows, curve, point)] + [found.liver_dice])
+        print(f"judged {name} {number}: {rows[-1]}", flush=True)
     return rows
 
 
@@ -184,7 +182,7 @@ def main() -> None:
     folder = options.folder
     make(folder)
     plan = Plan(minutes=options.minutes, steps=options.steps, threads=options.threads, keep=options.anatomies,
-                prepared=folder / "prepared", fixed_cases=options.fixed_cases)  # fmt: skip
+                work=folder / "work", fixed_cases=options.fixed_cases)  # fmt: skip
     began = [time.process_time(), time.perf_counter()]
 
     def tell(step: str, share: float) -> None:
@@ -203,29 +201,22 @@ def main() -> None:
         print(f"{name}: {result['poisoned'][name]}", flush=True)
     site = folder / "sites" / "adapted"
     engine = Builtin(SegmentSettings(threads=options.threads, lesion_min_confidence=0.0))
-    state = folder / "outcome.json"
-    key = f"{engine.region.sha256[:12]} {confidence_sha256()[:12]} {options.minutes} {options.steps}"
-    kept = json.loads(state.read_text()) if state.is_file() else {}
-    if kept.get("key") != key:
-        shutil.rmtree(site, ignore_errors=True)
-        done = adapt(folder / "site", site, plan, tell)
-        kept = {"key": key, "version": done.version, "promoted": done.promoted, "reasons": done.reasons,
-                "cpu_s": round(time.process_time() - began[0]), "s": round(time.perf_counter() - began[1])}  # fmt: skip
-        state.write_text(json.dumps(kept) + "\n")
-    result["adaptation"] = kept
-    result["report"] = json.loads((site / kept["version"] / "report.json").read_text())
-    if kept["promoted"]:
+    shutil.rmtree(site, ignore_errors=True)
+    done = adapt(folder / "site", site, plan, tell)
+    result["report"] = done.document
+    if done.promoted:
         assert site_model(site) is not None
     shipped = confidence_file()
-    own = json.loads((site / kept["version"] / "confidence.json").read_text())
-    adapted = Builtin(engine.settings, region_weights=site / kept["version"] / "region.onnx")
+    place = site / done.version
+    own = json.loads((place / "confidence.json").read_text())
+    adapted = Builtin(engine.settings, region_weights=place / "region.onnx")
     result["test"] = told(
         judged(folder, folder / "test-standard", engine, shipped, "standard"),
         judged(folder, folder / "test-shifted", engine, shipped, "shifted"),
         judged(folder, folder / "test-shifted", adapted, own, "adapted"),
     )
-    result["promoted"] = kept["promoted"]
-    print((site / kept["version"] / "report.md").read_text())
+    result["promoted"] = done.promoted
+    print(done.report.read_text())
     print(json.dumps({k: result[k] for k in ("poisoned", "promoted", "test")}, indent=1))
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -129,6 +129,9 @@ def adapt(
     steps: Annotated[int, typer.Option(min=0, help="Steps of each training instead of --minutes.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 2,
     keep: Annotated[Path | None, typer.Option(help="Folder that keeps the simulated anatomies.")] = None,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder that keeps what was done, so that a stopped run goes on; holds images.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
 ) -> None:
     """Adapt the region network to a site's corrected cases; promoted only if better there and not worse elsewhere."""
@@ -137,7 +140,7 @@ def adapt(
     from hepar.learn.adapt import Plan
     from hepar.learn.adapt import adapt as run
 
-    plan = Plan(minutes=minutes, steps=steps, threads=threads, keep=_kept(keep))
+    plan = Plan(minutes=minutes, steps=steps, threads=threads, keep=_kept(keep), work=work)
     done = run(cases, site, plan, (lambda step, share: None) if quiet else _Steps())
     if done.reasons:
         more = f" (and {len(done.reasons) - 1} more reasons)" if len(done.reasons) > 1 else ""

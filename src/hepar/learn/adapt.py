@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 
 import hepar
 from hepar.errors import Refused
-from hepar.learn.adapt_cases import ReadyCase, SiteCase, Truth, find_cases, read_truth, ready_case
+from hepar.learn.adapt_cases import ReadyCase, SiteCase, Truth, find_cases, kept, read_truth, ready_case
 from hepar.learn.adapt_checks import check_case, check_set, liver_detail
 from hepar.learn.adapt_confidence import expected, moved
 from hepar.learn.adapt_judge import (
@@ -53,14 +54,14 @@ Tell = Callable[[str, float], None]
 @dataclass(frozen=True)
 class Plan:
     """minutes: of training, the three trainings together; steps: of each training instead, 0: by minutes. keep: folder
-    of the simulated anatomies. prepared: folder that keeps the prepared images of the cases; None: thrown away.
-    fixed_cases: of the simulated set."""
+    of the simulated anatomies. work: folder that keeps what was prepared, trained and judged, images of patients among
+    it, so that a stopped run goes on; None: thrown away. fixed_cases: of the simulated set."""
 
     minutes: float = 15.0
     steps: int = 0
     threads: int = 2
     keep: Path = Path.home() / ".cache" / "hepar" / "anatomies"
-    prepared: Path | None = None
+    work: Path | None = None
     fixed_cases: int = FIXED_CASES
     recipe: Path = RECIPE
 
@@ -82,9 +83,9 @@ def adapt(folder: Path, site: Path, plan: Plan, tell: Tell) -> Outcome:
     cases = find_cases(folder)
     was = open_site(site)
     with tempfile.TemporaryDirectory(prefix="hepar-adapt-") as scratch:
-        work = Path(scratch)
+        work = plan.work or Path(scratch)
         engine = Builtin(SegmentSettings(threads=plan.threads, lesion_min_confidence=0.0))
-        ready = _Prepared(cases, engine, plan.prepared or work / "prepared")
+        ready = _Prepared(cases, engine, work / "prepared")
         about, objections = _check(ready, tell)
         document: dict[str, Any] = {
             "schema": "hepar-adapt-report/1.0",
@@ -150,38 +151,29 @@ def _check(ready: _Prepared, tell: Tell) -> tuple[list[dict[str, Any]], list[str
 
 def _make(ready: _Prepared, engine: Builtin, plan: Plan, work: Path, tell: Tell, document: dict[str, Any]) -> Path:
     """Train, judge, fill the document; the folder of the candidate's files."""
-    from hepar.learn.adapt_train import fine_tune, simulated_atlases
-
     recipe = read_recipe(plan.recipe)
     volumes: list[SiteVolume] = []
     ours: list[Judged] = []
     for index in range(len(ready)):
         one, truth = ready[index]
-        ours.append(judge_case(str(index), one, truth, engine))
+        ours.append(_judged(work, index, one, truth, engine))
         volumes.append(site_volume(f"site-{index + 1}", one, truth, ours[-1].finer, engine.settings))
         tell("shipped model judged", (index + 1) / len(ready))
     halves = np.array([c["held_out_in"] for c in document["cases"]])
-    simulated = simulated_atlases(recipe, plan.keep)
-    start, seconds = shipped("region"), 60 * plan.minutes / 3
-
-    def trained(name: str, chosen: Sequence[SiteVolume], seed: int) -> tuple[Path, dict[str, Any]]:
-        return fine_tune(
-            _seeded(recipe, seed), start, chosen, simulated, work / name, seconds=seconds, steps=plan.steps,
-            threads=plan.threads, progress=lambda share: tell(f"training, {name}", share),
-        )  # fmt: skip
-
     theirs: list[Judged | None] = [None] * len(ready)
     training = {}
     for half in (1, 2):
         name = f"half {half} held out"
-        path, training[name] = trained(name, [v for v, h in zip(volumes, halves, strict=True) if h != half], half)
+        chosen = np.flatnonzero(halves != half).tolist()
+        path, training[name] = _trained(name, volumes, chosen, half, plan, work, tell, document)
         changed = Builtin(engine.settings, region_weights=path)
         for index in np.flatnonzero(halves == half).tolist():
-            theirs[index] = judge_case(str(index), *ready[index], changed)
+            theirs[index] = _judged(work, index, *ready[index], changed)
             tell("candidate judged on held-out cases", sum(t is not None for t in theirs) / len(ready))
     seen = [t for t in theirs if t is not None]
-    path, training["all cases"] = trained("all cases", volumes, 3)
-    fixed = _fixed(recipe, path, plan, document, tell)
+    everyone = list(range(len(ready)))
+    path, training["all cases"] = _trained("all cases", volumes, everyone, 3, plan, work, tell, document)
+    fixed = _fixed(recipe, path, plan, work, document, tell)
     shown = confidence_file()
     # The confidence by which a case is judged comes from the other half, so that no case speaks for itself.
     by_half = {h: moved([t.rows for t, k in zip(seen, halves, strict=True) if k != h], shown) for h in (1, 2)}
@@ -199,9 +191,48 @@ def _make(ready: _Prepared, engine: Builtin, plan: Plan, work: Path, tell: Tell,
     return path.parent
 
 
-def _fixed(recipe: Recipe, path: Path, plan: Plan, document: dict[str, Any], tell: Tell) -> Any:
+def _judged(work: Path, index: int, ready: ReadyCase, truth: Truth, engine: Builtin) -> Judged:
+    file = work / "judged" / f"{ready.sha256[:16]}-{truth.sha256[:16]}-{engine.region.sha256[:16]}.pickle"
+    found: Judged = kept(file, lambda: judge_case(str(index), ready, truth, engine))
+    return found
+
+
+def _trained(
+    name: str,
+    volumes: Sequence[SiteVolume],
+    chosen: Sequence[int],
+    seed: int,
+    plan: Plan,
+    work: Path,
+    tell: Tell,
+    document: dict[str, Any],
+) -> tuple[Path, dict[str, Any]]:
+    """The network trained on these cases, and what was done."""
+    from hepar.learn.adapt_train import fine_tune, simulated_atlases
+
+    recipe = read_recipe(plan.recipe)
+    recipe = replace(recipe, seed=recipe.seed + seed)
+    cases = [[document["cases"][k][key] for key in ("image_sha256", "labels_sha256")] for k in chosen]
+    key = [shipped_hashes()["region"], recipe.sha256, recipe.seed, plan.steps, plan.minutes, cases]
+    folder = work / "trained" / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+    if not (folder / "done.json").is_file():
+        _, notes = fine_tune(
+            recipe, shipped("region"), [volumes[k] for k in chosen], simulated_atlases(recipe, plan.keep, seed), folder,
+            seconds=20 * plan.minutes, steps=plan.steps, threads=plan.threads,
+            progress=lambda share: tell(f"training, {name}", share),
+        )  # fmt: skip
+        (folder / "done.json").write_text(json.dumps(notes), encoding="utf-8")
+    return folder / "region.onnx", json.loads((folder / "done.json").read_text(encoding="utf-8"))
+
+
+def _fixed(recipe: Recipe, path: Path, plan: Plan, work: Path, document: dict[str, Any], tell: Tell) -> Any:
     tell("fixed simulated set", 0.0)
-    one, other = fixed_scores(recipe, [path, shipped("region")], plan.fixed_cases, plan.keep, plan.threads)
+    pair = [path, shipped("region")]
+    hashes = "-".join(hashlib.sha256(p.read_bytes()).hexdigest()[:16] for p in pair)
+    one, other = kept(
+        work / "fixed" / f"{hashes}-{recipe.sha256[:8]}-{plan.fixed_cases}.pickle",
+        lambda: fixed_scores(recipe, pair, plan.fixed_cases, plan.keep, plan.threads),
+    )
     found = compare([fixed_sums(s) for s in one], [fixed_sums(s) for s in other], [str(n) for n in range(len(one))])
     document["fixed_set"] = {"patches": len(one), **figures(found)}
     tell("fixed simulated set", 1.0)
@@ -229,9 +260,3 @@ def _files(
         "cases": [{k: c[k] for k in ("image_sha256", "labels_sha256", "held_out_in")} for c in document["cases"]],
     }  # fmt: skip
     (folder / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
-
-
-def _seeded(recipe: Recipe, number: int) -> Recipe:
-    from dataclasses import replace
-
-    return replace(recipe, seed=recipe.seed + number)

@@ -15,10 +15,10 @@ import csv
 import hashlib
 import pickle
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,10 +144,23 @@ def ready_case(case: SiteCase, engine: Builtin, keep: Path) -> ReadyCase:
         key.update(phase.encode())
         for file in _files(path):
             key.update(hashlib.sha256(file.read_bytes()).digest())
-    place = keep / f"{key.hexdigest()[:32]}.pickle"
-    if place.is_file():
-        kept: ReadyCase = pickle.loads(place.read_bytes())
-        return kept
+    made: ReadyCase = kept(keep / f"{key.hexdigest()[:32]}.pickle", lambda: _prepare(case, engine))
+    return made
+
+
+def kept(file: Path, make: Callable[[], Any]) -> Any:
+    """What `make` gives, made once and then read from the file."""
+    if file.is_file():
+        return pickle.loads(file.read_bytes())
+    made = make()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".new")
+    fresh.write_bytes(pickle.dumps(made, protocol=5))
+    fresh.replace(file)
+    return made
+
+
+def _prepare(case: SiteCase, engine: Builtin) -> ReadyCase:
     settings = Settings(segment=engine.settings, reference="portal_venous")
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -159,15 +172,10 @@ def ready_case(case: SiteCase, engine: Builtin, keep: Path) -> ReadyCase:
         except HeparError as reason:
             raise case.said(str(reason)) from reason
         reference = ready.reference.volume
-        made = ReadyCase(
+        return ReadyCase(
             hashlib.sha256(reference.array.tobytes()).hexdigest(), reference, ready.organs[ready.reference.id],
             tuple(ready.others), tuple(ready.labels),
         )  # fmt: skip
-    keep.mkdir(parents=True, exist_ok=True)
-    fresh = place.with_suffix(".new")
-    fresh.write_bytes(pickle.dumps(made, protocol=5))
-    fresh.replace(place)
-    return made
 
 
 def _files(path: Path) -> list[Path]:

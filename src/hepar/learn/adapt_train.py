@@ -52,9 +52,10 @@ class SiteStream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
             number += 1
 
 
-def simulated_atlases(recipe: Recipe, keep: Path) -> list[RegionAtlas]:
-    """The anatomies of the recipe, made once and kept."""
-    return [stored_atlas(s, recipe.seed + v, keep) for s in recipe.sources for v in range(s.variants)]
+def simulated_atlases(recipe: Recipe, keep: Path, added: int = 0) -> list[RegionAtlas]:
+    """The anatomies of the recipe, made once and kept. added: what the recipe's seed was raised by."""
+    first = recipe.seed - added
+    return [stored_atlas(s, first + v, keep) for s in recipe.sources for v in range(s.variants)]
 
 
 def fine_tune(
