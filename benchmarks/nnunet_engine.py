@@ -1,12 +1,13 @@
-"""The same network twice: by nnU-Net's own predictor as an engine, and by hepar's ONNX engine (OpenVINO f32).
+"""The same network by nnU-Net's own predictor as an engine, and by hepar's ONNX engine (OpenVINO).
 
     python benchmarks/nnunet_engine.py --python NNUNET_PYTHON --model MODEL_FOLDER [--threads 2] [--size small|full]
 
 MODEL_FOLDER: a trained nnU-Net folder of one CT channel, e.g. that of tests/external/nnunet_model.py. NNUNET_PYTHON: of
 an environment with nnunetv2 and onnx. The network is exported there, with nnU-Net's window, normalisation and spacing;
-both outline the same simulated patient, without mirroring, windows half overlapping. Processor seconds of all processes
-are told beside the clock's, since those do not depend on what else runs. nnU-Net blends its windows and brings scores
-back to the scan's grid; hepar takes labels from each window's middle and brings two scores back. Research use only.
+both outline the same simulated patient, windows half overlapping: nnU-Net as it comes (mirrored along all axes, eight
+passes) and without mirroring, hepar in f32 and bf16. Processor seconds of all processes are told beside the clock's,
+since those do not depend on what else runs. nnU-Net blends its windows and brings scores back to the scan's grid; hepar
+takes labels from each window's middle and brings two scores back. Research use only.
 """
 
 from __future__ import annotations
@@ -85,10 +86,10 @@ def main() -> None:
             raise SystemExit(done.stderr)
         about = json.loads(done.stdout.strip().splitlines()[-1])
         common = '[labels]\nliver = 1\nlesion = 2\n[licence]\nname = "own"\n'
-        (work / "nnunet.toml").write_text(
-            f'kind = "nnunet"\npython = "{given.python}"\nmodel = "{given.model.resolve()}"\n'
-            f'arguments = ["--disable_tta"]\n{common}'
-        )
+        for name, words in (("mirrored", ""), ("plain", 'arguments = ["--disable_tta"]\n')):
+            (work / f"{name}.toml").write_text(
+                f'kind = "nnunet"\npython = "{given.python}"\nmodel = "{given.model.resolve()}"\n{words}{common}'
+            )
         channel = f"{{clip = [{about['low']}, {about['high']}], mean = {about['mean']}, sd = {about['sd']}}}"
         # nnU-Net reads with SimpleITK: (z, y, x), rows to the back, columns to the left, slices up, as hepar does.
         (work / "openvino.toml").write_text(
@@ -109,16 +110,23 @@ def main() -> None:
             convert=lambda a: (a > 0).astype("u1"),
         )
         livers, rows = [], []
-        for name in ("nnunet", "openvino"):
-            used = SegmentSettings(threads=given.threads)
+        runs = (("mirrored", "f32"), ("plain", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
+        for name, precision in runs:
+            used = SegmentSettings(threads=given.threads, precision=precision)
             engine = External(load(work / f"{name}.toml"), used, lambda licence: True)
             labels, clock, processor = measured(lambda engine=engine: engine._native(volume, lambda share: None))
             livers.append(labels > 0)
-            rows.append((f"{engine.name} ({engine.version})", clock, processor, dice(livers[-1], truth > 0)))
+            title = f"{name} ({engine.version})" + (f" {precision}" if name == "openvino" else "")
+            rows.append((title, clock, processor, dice(livers[-1], truth > 0)))
     print(f"{about['parameters']} parameters, window {about['patch']} at {about['spacing']} mm,", volume.array.shape)
     for row in rows:
         print("{:<36} {:7.1f} s {:7.1f} processor seconds, Dice with the truth {:.3f}".format(*row))
-    print(f"processor seconds: {rows[0][2] / rows[1][2]:.1f} times less; Dice of the two {dice(*livers):.3f}")
+    for (title, clock, processor, _), liver in list(zip(rows, livers, strict=True))[2:]:
+        against = [f"{row[1] / clock:.1f} ({row[2] / processor:.1f})" for row in rows[:2]]
+        print(
+            f"{title}: {against[0]} times as fast as nnU-Net mirrored, {against[1]} as without mirroring, by the clock"
+            f" (processor seconds); Dice with its liver {dice(liver, livers[1]):.3f}"
+        )
 
 
 if __name__ == "__main__":
