@@ -38,13 +38,13 @@ ADAPT, TEST = range(10), range(10, 22)
 POINTS = ("measuring", "screening")
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, tests: range = TEST) -> None:
     """The cases that are not there yet."""
     shifted = load_distribution("site-shifted")
     standard = replace(shifted, name="site-standard", tables={**shifted.tables, **shifted.tables["standard"]})
     _simulate(folder / "site", shifted, ADAPT)
-    _simulate(folder / "test-shifted", shifted, TEST)
-    _simulate(folder / "test-standard", standard, TEST)
+    _simulate(folder / "test-shifted", shifted, tests)
+    _simulate(folder / "test-standard", standard, tests)
 
 
 def _simulate(folder: Path, distribution: Distribution, numbers: range) -> None:
@@ -100,6 +100,7 @@ def poisoned(folder: Path) -> dict[str, Path]:
                 (target / "truth").mkdir(parents=True, exist_ok=True)
                 (target / "nifti").mkdir(exist_ok=True)
                 image = next((case / "nifti").glob("*_portal_venous.nii"))
+                (target / "nifti" / image.name).unlink(missing_ok=True)
                 (target / "nifti" / image.name).symlink_to(image.resolve())
                 shutil.copy(case / "truth.json", target / "truth.json")
                 labels = nibabel.load(case / "truth" / "labels.nii.gz")
@@ -117,10 +118,12 @@ def poisoned(folder: Path) -> dict[str, Path]:
     return made
 
 
-def judged(folder: Path, cases: Path, engine: Builtin, document: dict[str, Any], name: str) -> list[list[float]]:
+def judged(
+    folder: Path, cases: Path, tests: range, engine: Builtin, document: dict[str, Any], name: str
+) -> list[list[float]]:
     """Found, missed, false at both operating points, liver Dice, for each test case; kept below folder/judged."""
     rows = []
-    for number in TEST:
+    for number in tests:
         file = folder / "judged" / f"{name}-{number:03d}-{engine.region.sha256[:16]}.pickle"
 
         def judge(number: int = number) -> Any:
@@ -176,11 +179,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--fixed-cases", type=int, default=24)
+    parser.add_argument("--tests", type=int, default=len(TEST))
     parser.add_argument("--anatomies", type=Path, default=Plan.keep)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     folder = options.folder
-    make(folder)
+    tests = TEST[: options.tests]
+    make(folder, tests)
     plan = Plan(minutes=options.minutes, steps=options.steps, threads=options.threads, keep=options.anatomies,
                 work=folder / "work", fixed_cases=options.fixed_cases)  # fmt: skip
     began = [time.process_time(), time.perf_counter()]
@@ -211,9 +216,9 @@ def main() -> None:
     own = json.loads((place / "confidence.json").read_text())
     adapted = Builtin(engine.settings, region_weights=place / "region.onnx")
     result["test"] = told(
-        judged(folder, folder / "test-standard", engine, shipped, "standard"),
-        judged(folder, folder / "test-shifted", engine, shipped, "shifted"),
-        judged(folder, folder / "test-shifted", adapted, own, "adapted"),
+        judged(folder, folder / "test-standard", tests, engine, shipped, "standard"),
+        judged(folder, folder / "test-shifted", tests, engine, shipped, "shifted"),
+        judged(folder, folder / "test-shifted", tests, adapted, own, "adapted"),
     )
     result["promoted"] = done.promoted
     print(done.report.read_text())

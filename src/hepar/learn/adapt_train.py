@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -24,6 +25,16 @@ from hepar.learn.train import Trainer
 SITE_SHARE, PAINTED_SHARE = 0.5, 0.2
 """Shares of samples: cases as they are, cases with invented lesions; the rest is simulated."""
 _PACE_STEPS = 12
+_WARM_UP_STEPS = 20
+
+
+class Tuner(Trainer):
+    """A trainer whose learning rate is up after 20 steps, since there may be few."""
+
+    def learning_rate(self) -> float:
+        """Linear warm-up, then half a cosine to the power 1.5."""
+        wave = 0.5 + 0.5 * math.cos(math.pi * self.progress())
+        return float(self.recipe.learning_rate * min(1.0, (self.step + 1) / _WARM_UP_STEPS) * math.pow(wave, 1.5))
 
 
 class SiteStream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
@@ -78,7 +89,7 @@ def fine_tune(
     stream = iter(DataLoader(SiteStream(recipe, volumes, simulated), batch_size=1, num_workers=1, prefetch_factor=4))
     torch.set_num_threads(threads)
     next(stream)  # the worker has started
-    trainer = Trainer(replace(recipe, steps=steps or 10_000, minutes=0.0))
+    trainer = Tuner(replace(recipe, steps=steps or 10_000, minutes=0.0))
     load_exported(trainer.net, start)
     trainer.mean = {name: value.detach().clone() for name, value in trainer.net.state_dict().items()}
     began = time.monotonic()
