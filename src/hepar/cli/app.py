@@ -98,6 +98,13 @@ def simulate(
     ] = None,
     cases: Annotated[int, typer.Option(help="With --distribution: how many patients, from number --seed on.")] = 1,
     file_format: Annotated[str, typer.Option("--format", help="dicom or nifti.")] = "dicom",
+    anatomy: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="CT LABELS",
+            help="With --distribution: build on a real CT without contrast and its TotalSegmentator labels (NIfTI).",
+        ),
+    ] = None,
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -106,7 +113,7 @@ def simulate(
 
     simulate_command(
         output, seed=seed, size=size, quiet=quiet, overwrite=overwrite, distribution=distribution, cases=cases,
-        file_format=file_format,
+        file_format=file_format, anatomy=anatomy,
     )  # fmt: skip
 
 

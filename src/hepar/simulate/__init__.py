@@ -8,12 +8,13 @@ distribution. `hepar.simulate.anatomy` gives label volumes alone, `hepar.simulat
 from .case import simulate_case
 from .contrast import LesionKind
 from .distribution import Distribution, load_distribution
+from .labelled import Labelled, load_labelled
 from .lesions import Lesion
 from .scanner import Scanner
 from .settings import DEMO_LESIONS, FOUR_PHASES, PhaseSettings, SimulationSettings
 from .study import SimulatedStudy, simulate
 
 __all__ = [
-    "DEMO_LESIONS", "FOUR_PHASES", "Distribution", "Lesion", "LesionKind", "PhaseSettings", "Scanner", "SimulatedStudy",
-    "SimulationSettings", "load_distribution", "simulate", "simulate_case",
+    "DEMO_LESIONS", "FOUR_PHASES", "Distribution", "Labelled", "Lesion", "LesionKind", "PhaseSettings", "Scanner",
+    "SimulatedStudy", "SimulationSettings", "load_distribution", "load_labelled", "simulate", "simulate_case",
 ]  # fmt: skip

@@ -18,11 +18,12 @@ from .contrast import tissue_hu
 from .distribution import Distribution
 from .draw import Case, draw_case, moved, phase_key
 from .extras import clot_of, metal_of
+from .labelled import Labelled
 from .perfusion import perfused_hu
 from .planes import NoiseShape
 from .scanner import Looks, scan
 from .settings import SimulationSettings
-from .still import Sampled, StillPatient, region_of
+from .still import GRAIN, Sampled, StillPatient, region_of
 from .study import plan_series, scan_geometry, write_nifti, write_phase
 from .tumour import Envelope, TumourInlay
 
@@ -39,26 +40,30 @@ def simulate_case(
     output: str = "nifti",
     compress: bool = True,
     only: Collection[str] | None = None,
+    anatomy: Labelled | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> dict[str, Any]:
     """Draw case `number` (from 0), scan its four phases and write it below out_dir; returns what truth.json holds.
 
     out_dir/nifti/N_LABEL.nii.gz (or out_dir/dicom/): the images. out_dir/truth/labels.nii.gz: the portal venous phase
     on its grid: 1 liver, 2 portal tree and 3 hepatic veins inside it, 10 + k lesion k (k from 1). out_dir/truth.json.
-    compress: False writes .nii, larger and quicker. only: labels of the phases to scan; None: all. The same file and
-    number give the same bytes. Raises WrongCall when out_dir is not empty.
+    compress: False writes .nii, larger and quicker. only: labels of the phases to scan; None: all.
+    anatomy: a labelled CT to build the patient on (`load_labelled`); its hash stands in the truth, nothing of it is
+    written as it is. The same file, number and anatomy give the same bytes. Raises WrongCall when out_dir is not empty.
     """
     if out_dir.exists() and any(out_dir.iterdir()):
         raise WrongCall("the folder for the simulated case is not empty; name a new or an empty one")
-    case = draw_case(distribution, number)
+    case = draw_case(distribution, number, anatomy)
     settings = _with_output(case.settings, output)
     geometry = scan_geometry(settings)
     breathings = [Breathing.draw(distribution.rng(number, 7, n), p.shift_lps_mm, p.bend_mm)
                   for n, p in enumerate(settings.phases)]  # fmt: skip
     margin = max(b.reach_mm for b in breathings) + settings.scanner.thickness_mm + 4
     cover = region_of([geometry], case.patient, margin, COVER_MM)
-    still = StillPatient(case.patient, cover, distribution.rng(number, 8), case.warp)
-    study_uid = derived_uid("hepar.simulate", "case", distribution.sha256, str(number), output)
+    grain = distribution.tables["patient"].get("grain", GRAIN)
+    still = StillPatient(case.patient, cover, distribution.rng(number, 8), case.warp, grain)
+    built_on = () if anatomy is None else (anatomy.sha256,)
+    study_uid = derived_uid("hepar.simulate", "case", distribution.sha256, str(number), output, *built_on)
     images = out_dir / ("nifti" if output == "nifti" else "dicom")
     (out_dir / "truth").mkdir(parents=True, exist_ok=True)
     phases, labels = [], np.zeros(0, np.uint8)
@@ -73,6 +78,8 @@ def simulate_case(
             write_nifti(out_dir / "truth" / "labels.nii.gz", here, geometry)
         phases.append(_phase_truth(case, n, breathing))
     truth = _truth(case, distribution, study_uid, geometry, labels, phases)
+    if anatomy is not None:
+        truth["anatomy_sha256"] = anatomy.sha256
     (out_dir / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     return truth
 
@@ -99,7 +106,7 @@ def _phase(case: Case, still: StillPatient, geometry: Geometry, n: int, breathin
     looks = Looks({"liver": case.liver_added_hu}, {"liver": case.grain_hu},
                   perfused_hu if extras.perfusion else tissue_hu)  # fmt: skip
     metal = metal_of(extras, build, case.warp, breathing, settings.scanner.thickness_mm,
-                     distribution.rng(case.number, 12))  # fmt: skip
+                     distribution.rng(case.number, 12), distribution.rng(case.number, 15, n))  # fmt: skip
 
     def tick(share: float) -> None:
         if progress is not None:
@@ -108,7 +115,7 @@ def _phase(case: Case, still: StillPatient, geometry: Geometry, n: int, breathin
     return scan(
         still, parts, inlays, geometry, settings.scanner, phase.seconds, breathing, distribution.rng(case.number, 9, n),
         strength=settings.strength, looks=looks, vessels=phase.label == TRUTH_PHASE, tick=tick,
-        noise_shape=NoiseShape(case.noise_along, extras.noise_cut, extras.noise_floor), artefact=metal,
+        noise_shape=NoiseShape(case.noise_along, *extras.noise_shape), artefact=metal,
         unlabelled=clot_of(extras, build, key, case.warp, breathing, parts), motion_mm=extras.motion_mm,
     )  # fmt: skip
 
@@ -168,6 +175,22 @@ def _extras_truth(case: Case) -> dict[str, Any]:
         out["portal_thrombus_mm"] = round(2 * e.thrombus[1], 1)
     if e.cut_view:
         out["cut_view"] = round(e.cut_view, 3)
+    if e.cut_end:
+        out["cut_above" if e.cut_end > 0 else "cut_below"] = round(abs(e.cut_end), 3)
+    if e.coils is not None:
+        out["coils"] = len(e.coils)
+    if e.vein_thrombus is not None:
+        out["vein_thrombus_mm"] = round(2 * e.vein_thrombus[1], 1)
+    if e.biliary:
+        out["dilated_ducts"] = e.biliary
+    if e.devices:
+        out["devices"] = [{"kind": one.kind, "diameter_mm": round(one.diameter_mm, 2)} for one in e.devices]
+    if e.arms is not None:
+        out["arms_down"] = [{-1: "right", 1: "left"}[side] for side in e.arms.sides]
+    if e.noise_stretch != 1.0:
+        out |= {"noise_stretch": round(e.noise_stretch, 2), "noise_cut_per_mm": e.noise_cut and round(e.noise_cut, 3)}
+    if e.shade_hu:
+        out["shade_hu"] = round(e.shade_hu, 2)
     if e.motion_mm:
         out["motion_mm"] = round(e.motion_mm, 2)
     return out

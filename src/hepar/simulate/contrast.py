@@ -39,6 +39,9 @@ _HU: dict[str, tuple[float, float, float, float, float]] = {
     "stool": (25, 25, 25, 25, 25), "oesophagus": (38, 44, 58, 66, 62), "heart_left": (42, 320, 270, 155, 112),
     "heart_right": (42, 240, 180, 150, 111), "myocardium": (44, 70, 112, 108, 94),
     "lung": (-840, -838, -835, -835, -838), "lung_vessel": (42, 230, 200, 145, 105), "ascites": (8, 8, 8, 8, 8),
+    "bile_duct": (6, 6, 6, 7, 7), "duct_gas": (-700, -700, -700, -700, -700),
+    "stent_plastic": (320, 320, 320, 320, 320), "stent_metal": (1500, 1500, 1500, 1500, 1500),
+    "stent_blood": (60, 68, 130, 165, 118),
 }  # fmt: skip
 
 # Each kind of lesion has a body, a rim and a core; which of them a lesion has is drawn in its `Lesion`.

@@ -125,7 +125,7 @@ def _check(tables: Mapping[str, Any]) -> None:
     missing += [f"phases.delay_s.{p}" for p in PHASES if p not in tables.get("phases", {}).get("delay_s", {})]
     for name, kind in tables.get("kind", {}).items():
         missing += [f"kind.{name}.{key}" for key in (*PHASES, "edge_mm") if key not in kind]
-        unknown = set(kind) - {*PHASES, *TRAITS, "edge_mm", "absolute"}
+        unknown = set(kind) - {*PHASES, *TRAITS, "edge_mm", "absolute", "seat"}
         if unknown:
             raise WrongCall(f"kind.{name} has {', '.join(sorted(unknown))}; known traits: {', '.join(TRAITS)}")
     for one in tables.get("type", []):

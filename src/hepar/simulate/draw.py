@@ -11,9 +11,13 @@ import numpy as np
 from .anatomy import Patient, draw_patient
 from .breathing import Breathing
 from .contrast import tissue_hu
+from .devices import with_stents
 from .distribution import PHASES, Distribution, drawn
+from .ducts import with_ducts
 from .extras import Extras, draw_extras
+from .labelled import Labelled
 from .perfusion import perfused_hu
+from .real import real_patient
 from .scanner import Scanner
 from .seat import seat_tumours
 from .settings import PhaseName, PhaseSettings, SimulationSettings
@@ -48,8 +52,9 @@ class Case:
     extras: Extras
 
 
-def draw_case(distribution: Distribution, number: int) -> Case:
-    """Case `number` (from 0) of the distribution; the same file and number give the same case."""
+def draw_case(distribution: Distribution, number: int, anatomy: Labelled | None = None) -> Case:
+    """Case `number` (from 0) of the distribution; the same file and number give the same case. anatomy: a labelled CT
+    that the patient is built on, in place of invented solids."""
     d = distribution
     rng = d.rng(number, 0)
     share = np.array([float(one["share"]) for one in d.types])
@@ -74,14 +79,20 @@ def draw_case(distribution: Distribution, number: int) -> Case:
         volume_ml *= 0.65
         edge = {"left": {"keep_to_mm": -12.0}, "right": {"keep_from_mm": -45.0}}[extras.resected]
         habitus = replace(habitus, **edge)
-    patient = draw_patient(d.rng(number, 1), volume_ml, nodules_mm, habitus)
+    if anatomy is None:
+        patient = draw_patient(d.rng(number, 1), volume_ml, nodules_mm, habitus)
+    else:
+        patient = real_patient(anatomy, d.rng(number, 1), volume_ml, nodules_mm, habitus)
     warp = Breathing.draw(d.rng(number, 2), (0.0, 0.0, 0.0), d.draw("patient", "warp_mm", rng))
     phases = _phases(d, extras.early_arterial, d.rng(number, 3))
     liver_at = perfused_hu if extras.perfusion else tissue_hu
     livers: dict[str, float] = {phase_key(p): liver_at("liver", p.seconds, strength) for p in phases}
     tumours = draw_tumours(d, kind["kinds"], livers, added, d.rng(number, 4), extras.early_arterial)
     placed = seat_tumours(patient, tumours, d.rng(number, 5))
-    settings, along = _scan(d, patient, warp, phases, strength, d.rng(number, 6), extras.cut_view)
+    patient, biliary = with_ducts(d, patient, placed, d.rng(number, 13))
+    patient, devices = with_stents(d, patient, biliary, cirrhosis, d.rng(number, 14))
+    extras = replace(extras, biliary=biliary, devices=devices)
+    settings, along = _scan(d, patient, warp, phases, strength, d.rng(number, 6), extras)
     return Case(number, str(kind["name"]), cirrhosis, steatosis, habitus, added,
                 {label: hu + added for label, hu in livers.items()}, grain, patient, warp, placed, settings,
                 along, extras)  # fmt: skip
@@ -119,7 +130,8 @@ def _tumour(d: Distribution, name: str, diameter_mm: float, livers: Mapping[str,
     shape = draw_shape(rng, rough)
     inner, traits = _inside(kind, diameter_mm, body, livers, shape, rng)
     seat = str(d.pick("lesions", "seat", rng))
-    bulge = {"deep": 0.12, "subcapsular": 0.04, "exophytic": 0.5}[seat] * diameter_mm
+    seat = str(kind.get("seat", seat))  # some lesions have their own place
+    bulge = {"deep": 0.12, "subcapsular": 0.04, "exophytic": 0.5, "hilar": 0.2}[seat] * diameter_mm
     return Tumour(name, diameter_mm, seat, min(bulge, 35.0), edge_mm, traits, shape, inner)
 
 
@@ -200,7 +212,7 @@ def _phases(d: Distribution, early: bool, rng: np.random.Generator) -> tuple[Pha
 
 
 def _scan(d: Distribution, patient: Patient, warp: Breathing, phases: tuple[PhaseSettings, ...], strength: float,
-          rng: np.random.Generator, cut_view: float) -> tuple[SimulationSettings, float]:  # fmt: skip
+          rng: np.random.Generator, extras: Extras) -> tuple[SimulationSettings, float]:  # fmt: skip
     """A grid that holds the whole liver in every phase, and the scanner."""
     step = float(d.pick("scanner", "spacing_mm", rng))
     pixel = d.draw("scanner", "pixel_mm", rng)
@@ -214,9 +226,12 @@ def _scan(d: Distribution, patient: Patient, warp: Breathing, phases: tuple[Phas
     low = max(low, _lowest(patient)) - sway - d.draw("scanner", "beyond_mm", rng)
     high += sway + d.draw("scanner", "beyond_mm", rng)
     build = patient.build
-    wide = build.cavity_half_width_mm + build.muscle_mm + build.fat_mm + 14
+    if extras.cut_end:  # a scan that misses the dome (positive) or the tip
+        share = abs(extras.cut_end) * (high - low)
+        low, high = (low, high - share) if extras.cut_end > 0 else (low + share, high)
+    wide = build.cavity_half_width_mm + build.muscle_mm + build.fat_mm + (14 if extras.arms is None else 40)
     deep = build.cavity_half_depth_mm + build.muscle_mm + build.fat_mm + 32
-    shape = (int((high - low) / step) + 1, _quick(2 * deep / pixel), _quick(2 * wide * (1 - cut_view) / pixel))
+    shape = (int((high - low) / step) + 1, _quick(2 * deep / pixel), _quick(2 * wide * (1 - extras.cut_view) / pixel))
     settings = SimulationSettings(
         phases=phases, lesions=(), shape=shape, spacing_mm=(step, pixel, pixel), output="nifti",
         centre_lps_mm=(0.0, 0.0, (low + high) / 2), scanner=scanner, strength=strength,

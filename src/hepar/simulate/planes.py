@@ -198,11 +198,20 @@ def _steps(place: Field, origin: float, step: float, wanted: slice) -> tuple[sli
 @dataclass(frozen=True)
 class NoiseShape:
     """along: correlation of the noise of one slice with that of the slice before (0 to below 1). cut: per mm, where the
-    kernel ends (None: 0.62 sharp, 0.28 not). floor: per mm; the larger, the more noise there is at low frequencies."""
+    kernel ends (None: 0.62 sharp, 0.28 not). floor: per mm; the larger, the more noise there is at low frequencies.
+    stretch: how much finer the noise is from front to back than from side to side, where the body is thicker.
+    shade_hu: standard deviation of a slow shading on top, as beam hardening and scatter leave it.
+    """
 
     along: float = 0.0
     cut: float | None = None
     floor: float = 0.015
+    stretch: float = 1.0
+    shade_hu: float = 0.0
+
+
+SHADE_MM = 28.0
+"""Standard deviation of the bell that smooths the shading; over this distance along the body it is another one."""
 
 
 class NoiseMaker:
@@ -221,8 +230,11 @@ class NoiseMaker:
         _, sy, sx = geometry.spacing_mm
         self.rng, self.noise_hu, self.along = rng, noise_hu, np.float32(shape.along)
         self.before: Field | None = None
+        self.shade: Field | None
+        self.shaded: Field | None
         self.blur = (blur_mm / sy, blur_mm / sx)
-        frequency = np.hypot(fft.fftfreq(rows, sy)[:, None], fft.rfftfreq(columns, sx)[None, :])
+        down, across = fft.fftfreq(rows, sy)[:, None], fft.rfftfreq(columns, sx)[None, :]
+        frequency = np.hypot(down / np.sqrt(shape.stretch), across * np.sqrt(shape.stretch))
         cut = (0.62 if sharp else 0.28) if shape.cut is None else shape.cut
         weight = np.sqrt(frequency + shape.floor) * np.exp(-0.5 * (frequency / cut) ** 2)
         twice = np.full(weight.shape, 2.0)
@@ -230,6 +242,11 @@ class NoiseMaker:
         if columns % 2 == 0:
             twice[:, -1] = 1.0
         self.weight = (weight / np.sqrt((twice * weight**2).sum() / (rows * columns))).astype(np.float32)
+        self.shade_hu, self.shade, self.shaded = shape.shade_hu, None, None
+        if shape.shade_hu:
+            slow = np.exp(-0.5 * (2 * np.pi * SHADE_MM * np.hypot(down, across)) ** 2)
+            self.shade = (slow / np.sqrt((twice * slow**2).sum() / (rows * columns))).astype(np.float32)
+            self.shade_along = np.float32(np.exp(-geometry.spacing_mm[0] / SHADE_MM))
         j = (np.arange(rows) - (rows - 1) / 2) * sy
         i = (np.arange(columns) - (columns - 1) / 2) * sx
         self.strength = (0.6 + 0.4 * np.exp(-(j[:, None] ** 2 + i[None, :] ** 2) / 110**2)).astype(np.float32)
@@ -248,6 +265,13 @@ class NoiseMaker:
                     coloured = self.along * self.before + np.sqrt(1 - self.along**2) * coloured
                 self.before = coloured
             out += np.float32(self.noise_hu) * self.strength * coloured
+        if self.shade is not None:
+            white = self.rng.standard_normal(image.shape, dtype=np.float32)
+            slow = fft.irfft2(fft.rfft2(white) * self.shade, s=image.shape)
+            if self.shaded is not None:
+                slow = self.shade_along * self.shaded + np.sqrt(1 - self.shade_along**2) * slow
+            self.shaded = slow
+            out += np.float32(self.shade_hu) * slow
         return out
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .anatomy import Patient
-from .shapes import Grid
+from .shapes import Grid, Point
 from .tumour import Tumour
 
 # Distance of the centre from the liver's surface (negative inside), in radii: nearest and furthest.
 _DEPTH = {"deep": (-1e3, -1.15), "subcapsular": (-1.0, -0.6), "exophytic": (-0.45, 0.05)}
 GAP_MM = 3.0
+
+
+HILUM = (-32.0, -22.0, 6.0)
+"""Where the bile ducts meet, in the reference body."""
 
 
 def seat_tumours(patient: Patient, tumours: list[Tumour], rng: np.random.Generator) -> tuple[Tumour, ...]:
@@ -35,10 +40,12 @@ def seat_tumours(patient: Patient, tumours: list[Tumour], rng: np.random.Generat
         one = tumours[index]
         while index not in placed:
             radius = one.diameter_mm / 2
-            nearest, furthest = _DEPTH[one.seat]
+            nearest, furthest = _DEPTH.get(one.seat, _DEPTH["deep"])
             fits = candidates[(flat[candidates] >= nearest * radius) & (flat[candidates] <= furthest * radius)]
             if len(fits) < 20:
                 fits = candidates[flat[candidates] < -min(0.8 * deepest, 0.5 * radius)]
+            if one.seat == "hilar":
+                fits = _nearest(candidates, grid, patient.build.at(*HILUM))
             picked = rng.choice(fits, min(len(fits), 400), replace=False)
             k, j, i = np.unravel_index(picked, grid.shape)
             spots = np.stack([i, j, k], -1) * step + np.asarray(grid.origin_mm) + rng.uniform(-2, 2, (len(picked), 3))
@@ -50,6 +57,15 @@ def seat_tumours(patient: Patient, tumours: list[Tumour], rng: np.random.Generat
                 x, y, z = spots[int(np.argmax(free))]
                 bulge = max(one.bulge_mm, 0.12 * one.diameter_mm if radius > 0.75 * deepest else 0.0)
                 placed[index] = replace(one, centre_lps_mm=(float(x), float(y), float(z)), bulge_mm=bulge)
+            elif one.seat == "hilar":  # taken: it lies elsewhere
+                one = replace(one, seat="deep")
             else:
                 one = replace(one, diameter_mm=0.8 * one.diameter_mm, bulge_mm=0.8 * one.bulge_mm)
     return tuple(placed[i] for i in range(len(tumours)))
+
+
+def _nearest(candidates: NDArray[np.intp], grid: Grid, place: Point) -> NDArray[np.intp]:
+    """The forty grid points of the liver that lie nearest to a place."""
+    k, j, i = np.unravel_index(candidates, grid.shape)
+    spots = np.stack([i, j, k], -1) * grid.spacing_mm[0] + np.asarray(grid.origin_mm)
+    return np.asarray(candidates[np.argsort(np.linalg.norm(spots - np.asarray(place), axis=1), kind="stable")[:40]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,9 @@ from .anatomy import Patient
 from .breathing import Breathing
 from .shapes import Box, Field, Grid
 from .structure import Structure
+
+GRAIN = ((2.5, 0.8), (8.0, 0.6))
+"""Pattern of the tissues: standard deviation of the bell in mm, weight."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +32,11 @@ class StillPatient:
     """A patient sampled once at rest, for every phase. cover: the region, from `region_of`.
 
     warp: bends the whole body, wall and bones too, for good; with it a phase must bend or not move at all.
+    grain: sizes in mm and weights of the tissues' pattern; the squares of the weights add up to 1.
     """
 
-    def __init__(self, patient: Patient, cover: Grid, rng: np.random.Generator, warp: Breathing | None = None) -> None:
+    def __init__(self, patient: Patient, cover: Grid, rng: np.random.Generator, warp: Breathing | None = None,
+                 grain: Sequence[Sequence[float]] = GRAIN) -> None:  # fmt: skip
         self.patient = patient
         self.cover = cover
         self.parts: list[Sampled] = []
@@ -43,7 +48,7 @@ class StillPatient:
                     self.parts.append(Sampled(structure, found[1], structure.solid(found[1])))
         else:
             self._bend(warp)
-        self.texture = _texture(rng, cover)
+        self.texture = _texture(rng, cover, grain)
 
     def _bend(self, warp: Breathing) -> None:
         u = warp.displacement(self.cover)
@@ -173,12 +178,12 @@ def _interpolate(values: Field, index: Field) -> Field:
     return np.asarray(map_coordinates(values, index, order=1, mode="nearest", output=np.float32))
 
 
-def _texture(rng: np.random.Generator, cover: Grid) -> Field:
+def _texture(rng: np.random.Generator, cover: Grid, grain: Sequence[Sequence[float]]) -> Field:
     """Smooth random pattern with unit variance, part fine and part coarse."""
     from scipy.ndimage import gaussian_filter
 
     out = np.zeros(cover.shape, np.float32)
-    for size_mm, weight in ((2.5, 0.8), (8.0, 0.6)):
+    for size_mm, weight in grain:
         layer = gaussian_filter(rng.standard_normal(cover.shape, dtype=np.float32), size_mm / cover.spacing_mm[0])
         out += np.float32(weight) * layer / layer.std()
     return out

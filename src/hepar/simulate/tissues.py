@@ -38,6 +38,7 @@ _TABLE = (
     (38, "bowel_oral_contrast", 9), (39, "stool", 9), (40, "heart_left", 10), (41, "heart_right", 10),
     (42, "oesophagus", 0), (43, "liver_fissure_fat", 0), (44, "cartilage", 0), (45, "ascites", 0),
     (46, "mesenteric_vein", 0), (47, "lung_vessel", 11), (48, "diaphragm", 0),
+    (50, "bile_duct", 0), (51, "duct_gas", 0), (52, "stent_plastic", 0), (53, "stent_metal", 0), (54, "stent_blood", 0),
     (60, "lesion_capsule", 2), (61, "lesion_necrosis", 2),
 )  # fmt: skip
 
