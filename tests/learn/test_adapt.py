@@ -176,7 +176,7 @@ def test_poisoned_sets_are_refused(changes: Any, says: str) -> None:
 def test_copies_and_few_patients_are_refused() -> None:
     """The same labels twice; a noisy copy of a liver under another patient's name; all of two patients."""
     cases, checked, images, labels = _set()
-    assert "cases 1 and 2 have the same labels" in check_set(cases, checked, images, [labels[1], *labels[1:]])[0]
+    assert "cases 1, 2 have the same labels" in check_set(cases, checked, images, [labels[1], *labels[1:]])[0]
     copied = [images[1] + 1e-3, *images[1:]]
     assert "show the same liver" in check_set(cases, checked, copied, labels)[0]
     two = [replace(c, patient=f"patient {c.number % 2}") for c in cases]

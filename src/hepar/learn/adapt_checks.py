@@ -90,7 +90,7 @@ def check_set(
         if twice:
             same = [str(c.number) for c, h in zip(cases, hashes, strict=True) if h == twice[0]]
             found.append(
-                f"cases {' and '.join(same)} have the same {what}; needed different ones; leave all but one out"
+                f"cases {', '.join(same)} have the same {what}; needed different ones; leave all but one out"
             )
     if not found:
         for (i, one), (j, other) in combinations(enumerate(images), 2):
