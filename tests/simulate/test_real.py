@@ -111,3 +111,11 @@ def test_the_real_volume_becomes_a_patient(shared_data: Path) -> None:
     patient = real_patient(source, np.random.default_rng(2), 1400.0, 0.0, Habitus())
     assert 900 < patient.liver_ml < 1900
     assert {"kidneys", "bones", "colon", "heart", "gallbladder"} <= {s.name for s in patient.structures}
+
+
+def test_an_anatomy_without_a_distribution_is_a_wrong_call(tmp_path: Path) -> None:
+    from hepar.cli.simulate import simulate_command
+
+    with pytest.raises(WrongCall, match="--anatomy"):
+        simulate_command(tmp_path / "o", seed=1, size="small", quiet=True, overwrite=False,
+                         anatomy=(tmp_path / "ct.nii", tmp_path / "l.nii"))  # fmt: skip
