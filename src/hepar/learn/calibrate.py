@@ -23,9 +23,9 @@ FALSE_PER_SCAN: Final = {
     "measuring": {"several_phases": 0.5, "one_phase": 0.3},
     "screening": {"several_phases": 2.5, "one_phase": 2.5},
 }
-"""Mean number of false lesions per virtual scan up to which an operating point takes candidates. `measuring` keeps half of
-what hepar allows itself on unseen virtual patients (one a scan), and less with one phase: on the real scans 1004 and 1006
-more looks like a lesion than in simulation."""
+"""Mean number of false lesions per virtual scan up to which an operating point takes candidates. `measuring` keeps half
+of what hepar allows itself on unseen virtual patients (one a scan), and less with one phase: on the real scans 1004 and
+1006 more looks like a lesion than in simulation."""
 _PENALTY = 20.0
 _PRIOR: Final = (4.0, 2.0, 0.3, 0.3, -0.5, 0.3, 3.0, -1.0, -5.0, 4.0)
 """What the coefficients are drawn towards, set by hand: simulated scans are cleaner than real ones, and alone would let
