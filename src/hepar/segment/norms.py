@@ -67,8 +67,8 @@ def _constant(node: Any, known: Any) -> NDArray[Any] | None:
 def _spread(source: Any, groups: int, epsilon: float, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> Any:
     from openvino import opset13 as op
 
-    _, channels, *space = (side.get_length() for side in source.get_partial_shape())
-    per_group = [1, groups, channels // groups]
+    batch, channels, *space = (side.get_length() for side in source.get_partial_shape())
+    per_group = [batch, groups, channels // groups]
 
     def number(value: Any) -> Any:
         return op.constant(np.asarray(value, np.float32))
@@ -82,7 +82,8 @@ def _spread(source: Any, groups: int, epsilon: float, weight: NDArray[np.float32
     root = op.multiply(shaped(op.reduce_l2(source, axes, True), per_group), number(1 / np.sqrt(np.prod(space))))
     square = op.reduce_mean(op.multiply(root, root), last, True)
     variance = op.maximum(op.subtract(square, op.multiply(mean, mean)), number(0.0))
-    scale = op.divide(number(weight.reshape(per_group)), op.sqrt(op.add(variance, number(epsilon))))
-    shift = op.subtract(number(bias.reshape(per_group)), op.multiply(mean, scale))
-    wide = [1, channels, *(1 for _ in space)]
+    weight, bias = (factor.reshape(1, groups, channels // groups) for factor in (weight, bias))
+    scale = op.divide(number(weight), op.sqrt(op.add(variance, number(epsilon))))
+    shift = op.subtract(number(bias), op.multiply(mean, scale))
+    wide = [batch, channels, *(1 for _ in space)]
     return op.add(op.multiply(source, shaped(scale, wide)), shaped(shift, wide))
