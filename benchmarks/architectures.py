@@ -1,18 +1,19 @@
 """Five networks, one trainer, one stream of samples, one budget of processor time each.
 
     python benchmarks/architectures.py train DIR [--anatomies FOLDER] [--seeds 1 2] [--networks residual plain ...]
-                                                 [--cpu-minutes 20] [--patches 24]
+                                                 [--cpu-minutes 20] [--patches 24] [--shape 48 64 64] [--variants 16]
     python benchmarks/architectures.py cost DIR
     python benchmarks/architectures.py table DIR
 
-train: every network from random weights at 1.5 mm, patches of 48 x 64 x 64, the shipped loop (`hepar.learn.train`),
-one thread, as many optimisation steps as fit into --cpu-minutes of processor time. What a step costs is measured
-first, all networks by turns on the same 24 samples (DIR/pace.json), so that a busy hour is not one network's bad luck;
-making samples costs nothing. Sample number i of a seed is the same for every network. A run (network, seed) ends with
-DIR/NETWORK-SEED.json and its ONNX file and is not done again; once DIR/pace.json is there, several processes may work
-on one DIR with different seeds. The anatomies of the recipe are read from --anatomies, or made there (about an hour).
-Judged on the fixed patches of `hepar learn evaluate`, half of them portal venous alone, with the shipped path's
-OpenVINO in single precision.
+train: every network from random weights at 1.5 mm, the shipped loop (`hepar.learn.train`), one thread, as many
+optimisation steps as fit into --cpu-minutes of processor time. What a step costs is measured first, all networks by
+turns on the same 24 samples (DIR/pace.json), so that a busy hour is not one network's bad luck; making samples costs
+nothing. Sample number i of a seed is the same for every network. A run (network, seed) ends with DIR/NETWORK-SEED.json
+and its ONNX file and is not done again; once DIR/pace.json is there, several processes may work on one DIR with
+different seeds. The anatomies of the recipe are read from --anatomies, or made there (about an hour). Judged on the
+fixed patches of `hepar learn evaluate`, half of them portal venous alone, with the shipped path's OpenVINO in single
+precision.
+Every sample is drawn once, so the loss before its step is one of unseen samples; the last 60 or so are told.
 cost: one pass over a region of 96 x 160 x 160 voxels, OpenVINO f32, two threads, each network in a fresh process.
 table: everything as Markdown and as DIR/summary.json. Over seeds a t interval; network minus residual on the same
 patches with a bootstrap over patches.
@@ -36,7 +37,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 RECIPE = Path(__file__).parents[1] / "src" / "hepar" / "learn" / "region.toml"
-SHAPE = (48, 64, 64)
 LEARNING_RATE = 2e-3
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "residual": ((24, 48, 64, 96, 128), (1, 2, 2, 1)),
@@ -197,21 +197,30 @@ def train_one(name: str, seed: int, samples: Samples, cases: list[Any], folder: 
         "cpu_s": round(trainer.seconds, 1),
         "steps": trainer.step,
         "learning_rate": LEARNING_RATE,
-        "shape": SHAPE,
+        "shape": recipe.shapes[0],
+        "anatomies": sum(s.variants for s in recipe.sources),
         "torch": torch.__version__,
         "loss_per_20_steps": [round(float(np.mean(losses[i : i + 20])), 3) for i in range(0, len(losses), 20)],
         "patches": rows,
     }
 
 
-def train(folder: Path, anatomies: Path, names: list[str], seeds: list[int], cpu_minutes: float, count: int) -> None:
+def small(shape: list[int], variants: int) -> Any:
+    """The shipped recipe with patches of one shape and at most so many variants of each source."""
+    from hepar.learn.recipe import read_recipe
+
+    recipe = read_recipe(RECIPE)
+    sources = tuple(replace(s, variants=min(s.variants, variants)) for s in recipe.sources)
+    return replace(recipe, sources=sources, shapes=((shape[0], shape[1], shape[2]),), shape_shares=(1.0,))
+
+
+def train(
+    folder: Path, anatomies: Path, recipe: Any, names: list[str], seeds: list[int], cpu_minutes: float, count: int
+) -> None:
     """Every run that is not there yet, seed by seed."""
     import torch
 
-    from hepar.learn.recipe import read_recipe
-
     torch.set_num_threads(1)
-    recipe = replace(read_recipe(RECIPE), shapes=(SHAPE,), shape_shares=(1.0,))
     folder.mkdir(parents=True, exist_ok=True)
     paced = folder / "pace.json"
     if not paced.exists():
@@ -254,20 +263,15 @@ def pass_once(path: Path, threads: int) -> dict[str, float]:
 
 
 def cost(folder: Path, threads: int) -> None:
-    """Each network in a process of its own, twice; the cheaper pass counts."""
+    """Each network in a process of its own."""
     out = {}
     for name in SIZES:
         path = next(iter(sorted(folder.glob(f"{name}-*/region.onnx"))), None)
         if path is None:
             continue
         call = [sys.executable, __file__, "pass", str(path), "--threads", str(threads)]
-        runs = [json.loads(subprocess.run(call, check=True, capture_output=True, text=True).stdout) for _ in range(2)]
-        out[name] = {
-            "cpu_s": min(r["cpu_s"] for r in runs),
-            "wall_s": min(r["wall_s"] for r in runs),
-            "peak_mib": max(r["peak_mib"] for r in runs),
-            "file_mb": path.stat().st_size / 1e6,
-        }
+        made = json.loads(subprocess.run(call, check=True, capture_output=True, text=True).stdout)
+        out[name] = {**made, "file_mb": path.stat().st_size / 1e6}
         print(name, out[name], flush=True)
     (folder / "cost.json").write_text(json.dumps({"threads": threads, "region": REGION, "networks": out}) + "\n")
 
@@ -359,6 +363,7 @@ def table(folder: Path) -> str:
             "steps": {s: m["steps"] for s, m in seeds.items()},
             "training_cpu_s": {s: m["cpu_s"] for s, m in seeds.items()},
             "cpu_s_per_step": paced[name],
+            "last_loss": {s: round(float(np.mean(m["loss_per_20_steps"][-4:-1])), 3) for s, m in seeds.items()},
             "cost": costs.get(name),
             "seeds": {},
             "over_seeds": {},
@@ -389,16 +394,17 @@ def table(folder: Path) -> str:
 
 def _costs(summary: dict[str, Any]) -> str:
     lines = [
-        "| network | parameters | CPU s a step | steps | CPU s a region | seconds, two threads | peak memory, MiB |",
-        "|---|---|---|---|---|---|---|",
+        "| network | parameters | CPU s a step | steps | loss at the end | CPU s a region | seconds, two threads "
+        "| peak memory, MiB |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, e in summary.items():
         c = e["cost"] or {}
         steps = ", ".join(str(v) for v in dict.fromkeys(e["steps"].values()))
+        ends = "; ".join(f"{v:.2f}" for v in e["last_loss"].values())
         told = [f"{c[k]:.{d}f}" if k in c else "" for k, d in (("cpu_s", 2), ("wall_s", 2), ("peak_mib", 0))]
-        lines.append(
-            f"| {name} | {e['parameters'] / 1e6:.2f} M | {e['cpu_s_per_step']:.2f} | {steps} | {' | '.join(told)} |"
-        )
+        size, pace_s = f"{e['parameters'] / 1e6:.2f} M", f"{e['cpu_s_per_step']:.2f}"
+        lines.append(f"| {name} | {size} | {pace_s} | {steps} | {ends} | {' | '.join(told)} |")
     return "\n".join(lines)
 
 
@@ -437,6 +443,8 @@ def main() -> None:
     one.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     one.add_argument("--cpu-minutes", type=float, default=20.0)
     one.add_argument("--patches", type=int, default=24)
+    one.add_argument("--shape", nargs=3, type=int, default=[48, 64, 64], help="slices, rows, columns of a sample")
+    one.add_argument("--variants", type=int, default=16, help="anatomies of each source at most")
     for name in ("cost", "pass"):
         other = parts.add_parser(name)
         other.add_argument("folder", type=Path)
@@ -444,7 +452,8 @@ def main() -> None:
     parts.add_parser("table").add_argument("folder", type=Path)
     given = parser.parse_args()
     if given.part == "train":
-        train(given.folder, given.anatomies, given.networks, given.seeds, given.cpu_minutes, given.patches)
+        recipe = small(given.shape, given.variants)
+        train(given.folder, given.anatomies, recipe, given.networks, given.seeds, given.cpu_minutes, given.patches)
     elif given.part == "cost":
         cost(given.folder, given.threads)
     elif given.part == "pass":
