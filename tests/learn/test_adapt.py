@@ -15,11 +15,11 @@ from hepar.errors import Refused, WrongCall
 from hepar.learn.adapt_cases import ReadyCase, SiteCase, Truth, find_cases, read_truth
 from hepar.learn.adapt_checks import Checked, best_shift, check_case, check_set, liver_detail
 from hepar.learn.adapt_confidence import expected, intercept_and_slope, moved
-from hepar.learn.adapt_judge import compare, counts, folds_of, verdict
+from hepar.learn.adapt_judge import compare, counts, folds_of, logit, verdict
 from hepar.learn.adapt_site import attempt, check_trace, open_site, promote, rollback
 from hepar.learn.calibrate import Rows
 from hepar.record import Estimate, Geometry, Organ, OrganMap, Volume
-from hepar.segment.confidence import Curve
+from hepar.segment.confidence import Curve, curve_of
 from hepar.segment.site import current, site_model
 
 SHAPE = (36, 96, 96)
@@ -368,7 +368,8 @@ def test_confidence_moves_by_a_penalised_fit() -> None:
 
 
 def test_only_the_kind_of_scan_at_hand_moves() -> None:
-    """Cases with one phase leave the curve for several phases as it is; limits stay; what to expect is counted anew."""
+    """Cases with one phase leave the curve for several phases as it is. Limits by hand: two lesions and nothing
+    false, so F1 is 1 at any limit up to the confidence of the lower one."""
     point = {"least_confidence": 0.5, "scans": 9}
     one = {"coefficients": list(CURVE.coefficients), "intercept": -1.0, "operating_points": {"measuring": point}}
     document = json.loads(json.dumps({"one_phase": one, "several_phases": one}))
@@ -377,9 +378,11 @@ def test_only_the_kind_of_scan_at_hand_moves() -> None:
     assert after["several_phases"] == document["several_phases"]
     assert after["one_phase"]["intercept"] > -1.0
     seen = after["one_phase"]["operating_points"]["measuring"]
-    assert seen["least_confidence"] == 0.5
+    curve = curve_of(after, 1)
+    lower = 1 / (1 + np.exp(-float(logit(rows[0], curve)[1])))
+    assert seen["least_confidence"] == pytest.approx(int(100 * lower) / 100)
     assert (seen["scans"], seen["lesions_over_20_mm"], seen["lesions_10_to_20_mm"]) == (5, 5, 5)
-    assert seen["found_over_20_mm"] == 5
+    assert (seen["found_over_20_mm"], seen["found_10_to_20_mm"]) == (5, 5)
 
 
 # --- the site folder ------------------------------------------------------------------------------------------------

@@ -2,20 +2,22 @@
 
 The curve was fitted on hundreds of candidates of the fixed tuning set; a site has a few dozen. So the site's candidates
 may only move its log-odds, a + b x, and a penalty holds a at 0 and b at 1: `_FREE_A`, `_FREE_B` are the standard
-deviations of a normal prior. The limits of the operating points stay: under them the curve moves.
+deviations of a normal prior. The limits of the operating points are chosen anew on the same candidates: `measuring`
+where lesion F1 is highest, `screening` as on the tuning set, the lowest with at most 2.5 false lesions a scan.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from hepar.learn.adapt_judge import counts, logit
-from hepar.learn.calibrate import STRATA, Rows
-from hepar.segment.confidence import curve_of
+from hepar.learn.calibrate import FALSE_PER_SCAN, STRATA, Rows
+from hepar.segment.confidence import Curve, curve_of
 
 _FREE_A, _FREE_B = 1.0, 0.25
 _LEAST_SLOPE = 0.3
@@ -35,11 +37,28 @@ def moved(rows: Sequence[Rows], document: dict[str, Any]) -> dict[str, Any]:
         a, b = intercept_and_slope(x, y)
         out[kind]["coefficients"] = [round(b * c, 4) for c in curve.coefficients]
         out[kind]["intercept"] = round(a + b * curve.intercept, 4)
+        limits = _limits(mine, curve_of(out, 1 if alone else 2), kind)
+        for name, limit in limits.items():
+            out[kind]["operating_points"].setdefault(name, {})["least_confidence"] = limit
         out[kind]["recalibrated"] = {
             "scans": len(mine), "candidates": len(y), "true_candidates": int(y.sum()),
             "added_log_odds": round(a, 4), "slope": round(b, 4),
         }  # fmt: skip
     return out
+
+
+def _limits(rows: Sequence[Rows], curve: Curve, kind: str) -> dict[str, float]:
+    """Least confidence of each operating point, in hundredths from 0.05 to 0.95; of equals the higher one."""
+    f1: dict[float, float] = {}
+    false: dict[float, float] = {}
+    for limit in [round(0.01 * n, 2) for n in range(95, 4, -1)]:
+        tried = replace(curve, limits={"measuring": limit})
+        found, missed, wrong = np.sum([counts(r, tried) for r in rows], axis=0)
+        f1[limit] = 2 * float(found) / max(1.0, float(2 * found + missed + wrong))
+        false[limit] = float(wrong) / len(rows)
+    measuring = max(f1, key=lambda limit: f1[limit])
+    quiet = [limit for limit in f1 if false[limit] <= FALSE_PER_SCAN["screening"][kind]]
+    return {"measuring": measuring, "screening": min([measuring, *quiet])}
 
 
 def intercept_and_slope(x: Any, y: Any) -> tuple[float, float]:
