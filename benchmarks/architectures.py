@@ -129,6 +129,21 @@ def edge_mm(guess: NDArray[np.bool_], truth: NDArray[np.bool_], known: NDArray[n
     return total / float(areas[0].sum() + areas[1].sum())
 
 
+def lesion_auc(logits: NDArray[np.float32], target: NDArray[np.uint8]) -> float | None:
+    """Chance that a voxel of a lesion looks more like one than a voxel of the rest of the liver; no limit is needed.
+
+    logits [5, ...]. None without lesion or without healthy liver.
+    """
+    rest = np.logaddexp(logits[1], np.logaddexp(logits[3], logits[4]))
+    margin = logits[2] - rest
+    healthy = np.sort(margin[np.isin(target, (1, 3, 4))])
+    lesion = margin[target == 2]
+    if not lesion.size or not healthy.size:
+        return None
+    below = np.searchsorted(healthy, lesion, "left") + np.searchsorted(healthy, lesion, "right")
+    return float(below.mean() / 2 / healthy.size)
+
+
 def sized(recipe: Any, name: str, seed: int, steps: int) -> Any:
     """The recipe of one run."""
     widths, blocks = SIZES[name]
@@ -187,7 +202,7 @@ def train_one(name: str, seed: int, samples: Samples, cases: list[Any], folder: 
         score = judge(f"{sample.atlas}-{number}", p, sample)
         known = sample.target < EITHER_VEIN
         edge = edge_mm((p[0] < 0.5) & known, (sample.target > 0) & known, known)
-        rows.append({**asdict(score), "edge_mm": edge})
+        rows.append({**asdict(score), "edge_mm": edge, "lesion_auc": lesion_auc(logits, sample.target)})
     return {
         "network": name,
         "seed": seed,
@@ -298,6 +313,7 @@ def _recall(strata: tuple[int, ...]) -> Callable[[Rows], float | None]:
 FIGURES: dict[str, Callable[[Rows], float | None]] = {
     "liver Dice": _mean("liver_dice"),
     "liver edge, mm": _mean("edge_mm"),
+    "lesion AUC": _mean("lesion_auc"),
     "lesion Dice": _mean("lesion_dice"),
     **{f"recall {name}": _recall((i,)) for i, name in enumerate(STRATA)},
     "recall of all": _recall((0, 1, 2)),

@@ -233,10 +233,28 @@ def test_intervals_by_hand(benchmark: ModuleType) -> None:
     found = benchmark.over_seeds([0.8, 0.9])
     assert found["low"] == pytest.approx(0.85 - 12.7062 * 0.05, abs=1e-4)
     assert benchmark.over_seeds([0.8])["low"] is None
-    row = {"liver_dice": 0.8, "edge_mm": 2.0, "lesion_dice": None, "lesions": (2, 1, 0), "found": (1, 1, 0), "false": 1}
+    row = {
+        "liver_dice": 0.8,
+        "edge_mm": 2.0,
+        "lesion_auc": 0.7,
+        "lesion_dice": None,
+        "lesions": (2, 1, 0),
+        "found": (1, 1, 0),
+        "false": 1,
+    }
     better = {**row, "liver_dice": 0.9, "found": (2, 1, 0)}
     found = benchmark.paired([[better] * 5, [better] * 5], [[row] * 5, [row] * 5])
     assert found["liver Dice"]["estimate"] == pytest.approx(0.1)
     assert found["liver Dice"]["high"] == pytest.approx(0.1)
     assert found["recall under 10 mm"]["low"] == pytest.approx(0.5)
     assert found["recall over 20 mm"]["estimate"] is None
+
+
+def test_lesion_auc_by_hand(benchmark: ModuleType) -> None:
+    """Lesion margins 1 and 3 against healthy 0 and 2: three of four pairs are in order."""
+    logits = np.full((5, 1, 1, 5), -50.0, np.float32)
+    logits[1] = 0
+    logits[2, 0, 0] = [1, 3, 0, 2, 9]
+    target = np.array([[[2, 2, 1, 1, 0]]], np.uint8)
+    assert benchmark.lesion_auc(logits, target) == pytest.approx(0.75)
+    assert benchmark.lesion_auc(logits, np.zeros_like(target)) is None
