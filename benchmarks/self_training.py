@@ -183,9 +183,13 @@ def pseudo_figures(out: Path, data: Path) -> dict[str, Any]:
             "body_not_liver": round(float((one.classes[body] == NOT_LIVER).mean()), 3),
             "hand_liver_named_liver": round(float(pseudo[by_hand].mean()), 3),
             "hand_liver_named_other": round(float((~pseudo & (one.classes != IGNORE))[by_hand].mean()), 4),
-            "pseudo_liver_in_hand_liver": round(float(by_hand[pseudo & told].mean()), 3),
+            "pseudo_liver_in_hand_liver": _share(by_hand[pseudo & told]),
         }
     return figures
+
+
+def _share(values: np.ndarray) -> float | None:
+    return round(float(values.mean()), 3) if values.size else None
 
 
 def seeds_of(found: dict[str, Any], arm: str) -> list[dict[str, Any]]:

@@ -80,9 +80,10 @@ left from right looks for the liver on the wrong side."""
 def pseudo_labels(network: Network, hu: Volume, *, confidence: float, views: tuple[str, ...]) -> PseudoLabels:
     """Classes of the voxels that the network names alike, and at least so surely, in the scan and in every view.
 
-    hu: (slice, row, column) at 3 mm, LPS. Voxels whose liver probability stays at or below 1 - confidence are
-    NOT_LIVER where their class is unsure; the rest, all lesions (a network that learned invented ones only must not
-    teach itself lesions) and liver apart from its largest piece are IGNORE.
+    hu: (slice, row, column) at 3 mm, LPS. For parenchyma the liver's summed probability counts: a young network splits
+    it among parenchyma, lesion and vessel, and would be sure of none. Voxels whose liver probability stays at or below
+    1 - confidence are NOT_LIVER where their class is unsure; the rest, all lesions (a network that learned invented
+    ones only must not teach itself lesions) and liver apart from its largest piece are IGNORE.
     """
     unknown = [v for v in views if v not in VIEWS]
     if unknown:
@@ -90,11 +91,11 @@ def pseudo_labels(network: Network, hu: Volume, *, confidence: float, views: tup
     plain = network(hu)
     kind = plain.argmax(0).astype(np.uint8)
     whole = _liver(plain)
-    sure, not_liver = plain.max(0) >= confidence, whole <= 1 - confidence
+    sure, not_liver = _sureness(plain) >= confidence, whole <= 1 - confidence
     agreement = {}
     for name in views:
         seen = VIEWS[name](network, hu)
-        sure &= (seen.argmax(0) == kind) & (seen.max(0) >= confidence)
+        sure &= (seen.argmax(0) == kind) & (_sureness(seen) >= confidence)
         other = _liver(seen)
         not_liver &= other <= 1 - confidence
         agreement[name] = _dice(whole > 0.5, other > 0.5)
@@ -118,7 +119,18 @@ def pseudo_atlas(image: Path, settings: PseudoSettings, *, seed: int) -> Atlas:
                 f"pseudo labels: the network's liver agrees with itself by Dice {agreement:.2f} when the scan is"
                 f" {view}, needed {settings.agreement:.2f}; train the network longer, leave the view out, or the scan"
             )
+    if not (made.classes == 1).any():
+        raise Refused(
+            f"pseudo labels: no liver voxel reaches {settings.confidence:.2f} in every view, needed some; such a scan"
+            " would teach that there is no liver; train the network longer, or leave the scan out"
+        )
     return atlas_of_classes("pseudo", hu, made.classes, seed=seed)
+
+
+def _sureness(probability: Volume) -> Volume:
+    """The largest class's probability; where that is liver parenchyma, the whole liver's."""
+    out: Volume = np.where(probability.argmax(0) == 1, _liver(probability), probability.max(0))
+    return out
 
 
 def _liver(probability: Volume) -> Volume:
