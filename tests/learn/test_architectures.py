@@ -93,7 +93,8 @@ def test_the_shipped_weights_fit_the_residual_network() -> None:
     """Every convolution of region.onnx has its place by name, and the network then answers as the file does."""
     pytest.importorskip("openvino")
     onnx = pytest.importorskip("onnx")
-    from hepar.learn.train import new_network, start_from
+    from hepar.learn.exported import start_from
+    from hepar.learn.train import new_network
     from hepar.segment.network import shipped
     from hepar.segment.region import RegionNetwork
 

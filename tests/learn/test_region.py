@@ -138,6 +138,24 @@ def test_loss_falls_towards_the_truth() -> None:
     assert cost(3) + 1.0 < cost(3, lesion=1)
 
 
+def test_each_lesion_counts_the_same_if_asked() -> None:
+    """Two lesions, of 1 and of 27 voxels; missing the small one costs by hand: half of the weight times the margin."""
+    from hepar.learn.region_loss import region_loss
+
+    target = torch.ones(1, 16, 16, 16, dtype=torch.uint8)
+    target[0, 2, 2, 2] = 2
+    target[0, 8:11, 8:11, 8:11] = 2
+    seen = target.long().clone()
+    seen[0, 2, 2, 2] = 1
+    logits = 20.0 * torch.nn.functional.one_hot(seen, 5).movedim(-1, 1).float()
+
+    def cost(weight: float) -> float:
+        return float(region_loss(logits, logits[:, :, ::2, ::2, ::2], target, each_lesion=weight))
+
+    # margin at the missed voxel: 0 - log(e^20 + 2) = -20, its softplus 20; both lesions weigh a half
+    assert cost(0.6) - cost(0.0) == pytest.approx(0.6 * 20 / 2, rel=1e-4)
+
+
 def test_loop_learns_resumes_and_exports(recipe: Recipe, tmp_path: Path) -> None:
     """Two steps, then two more from the saved state; the exported file answers like torch within half precision."""
     ov = pytest.importorskip("openvino")
@@ -169,7 +187,8 @@ def test_a_run_starts_from_weights_of_the_same_shape(recipe: Recipe, tmp_path: P
     """Convolutions of an exported file are copied, the first layer of another width is not."""
     pytest.importorskip("onnx")
     from hepar.learn.export import export
-    from hepar.learn.train import Trainer, new_network, start_from
+    from hepar.learn.exported import start_from
+    from hepar.learn.train import Trainer, new_network
 
     torch.save(Trainer(recipe).state(), tmp_path / "state.pt")
     path = export(tmp_path / "state.pt", tmp_path, recipe)

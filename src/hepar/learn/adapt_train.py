@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from hepar.errors import Fault
 from hepar.learn.adapt_sample import SiteVolume, draw_painted, draw_site
 from hepar.learn.export import export
+from hepar.learn.exported import load_exported
 from hepar.learn.recipe import Recipe
 from hepar.learn.region import RegionAtlas, stored_atlas
 from hepar.learn.region_sample import make_region_sample
@@ -115,52 +114,3 @@ def fine_tune(
         "loss_first_tenth": round(float(np.mean(losses[:tenth])), 3),
         "loss_last_tenth": round(float(np.mean(losses[-tenth:])), 3),
     }
-
-
-def load_exported(net: nn.Module, weights: Path) -> None:
-    """Every weight of an exported network, the scales and shifts of its group norms too, into a network of the same
-    architecture; what the file lacks (the head of deep supervision) becomes zero, and so disturbs nothing at first.
-
-    ONNX names convolutions as torch does, but turns a group norm into an instance norm, a product and a sum with
-    constants of other names; they stand in the file in the order in which the network runs. Raises Fault where the
-    file is of another architecture.
-    """
-    import onnx
-    from onnx import numpy_helper
-
-    graph = onnx.load(str(weights)).graph
-    stored = {i.name.removesuffix(".half"): numpy_helper.to_array(i).astype("float32") for i in graph.initializer}
-    own = net.state_dict()
-    scales = [stored[n.input[1]] for n in graph.node if n.op_type == "Mul" and n.input[1] in stored]
-    shifts = [stored[n.input[1]] for n in graph.node if n.op_type == "Add" and n.input[1] in stored]
-    norms = _norms_as_run(net)
-    if len(norms) != len(scales) or len(norms) != len(shifts):
-        raise Fault(
-            f"{weights.name} holds {len(scales)} group norms, this network has {len(norms)}; other architecture"
-        )
-    read = {name: torch.from_numpy(value) for name, value in stored.items() if name in own}
-    for name, scale, shift in zip(norms, scales, shifts, strict=True):
-        read[f"{name}.weight"] = torch.from_numpy(scale.reshape(-1))
-        read[f"{name}.bias"] = torch.from_numpy(shift.reshape(-1))
-    missing = [name for name in own if name not in read]
-    if any(not name.startswith("half_head.") for name in missing):
-        raise Fault(f"{weights.name} lacks {missing[0]}; it is of another architecture")
-    net.load_state_dict({**{name: torch.zeros_like(own[name]) for name in missing}, **read})
-
-
-def _norms_as_run(net: nn.Module) -> list[str]:
-    """Names of the group norms in the order in which a pass uses them."""
-    order: list[str] = []
-    hooks = [
-        module.register_forward_hook(lambda *_, name=name: order.append(name))
-        for name, module in net.named_modules()
-        if isinstance(module, nn.GroupNorm)
-    ]
-    training = net.training
-    net.eval()
-    with torch.inference_mode():
-        net(torch.zeros(1, net.inputs if hasattr(net, "inputs") else 4, 16, 16, 16))
-    net.train(training)
-    for hook in hooks:
-        hook.remove()
-    return order

@@ -66,6 +66,7 @@ class Recipe:
 
     stage: organs (whole scan, 3 mm) or region (liver region, 1.5 mm, one to four phases). start: an ONNX file whose
     weights of equal name and shape begin the run. watched: fixed simulated cases that the run is watched on.
+    each_lesion: stage region, weight of the term in which every lesion counts the same, whatever its size.
     architecture: one of ARCHITECTURES, residual if the file names none; widths and blocks are its sizes.
     """
 
@@ -85,6 +86,7 @@ class Recipe:
     sources: tuple[AtlasSource, ...]
     start: Path | None
     watched: int
+    each_lesion: float
     sha256: str
 
 
@@ -116,6 +118,7 @@ def read_recipe(path: Path) -> Recipe:
             sources=sources,
             start=place(table.get("start")),
             watched=table.get("watched", 0),
+            each_lesion=table.get("each_lesion", 0.0),
             sha256=hashlib.sha256(raw).hexdigest(),
         )
     except KeyError as missing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from scipy import ndimage
 
 from hepar.learn.classes import EITHER_VEIN, IGNORE, NOT_LIVER
 from hepar.learn.loss import soft_dice
@@ -13,12 +14,18 @@ _CLASS_WEIGHT = (1.0, 1.0, 2.0, 2.0, 2.0)
 
 
 def region_loss(
-    logits: torch.Tensor, half: torch.Tensor, target: torch.Tensor, *, lesion_push: float = 0.8
+    logits: torch.Tensor,
+    half: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    lesion_push: float = 0.8,
+    each_lesion: float = 0.0,
 ) -> torch.Tensor:
     """logits [n, 5, D, H, W], half the same at half resolution, target [n, D, H, W] uint8 with its codes above 5.
 
     Cross-entropy; for "no liver" and "either vein" on the sum of the classes that may be; soft Dice of liver, lesion
-    and veins; and the lesion-against-liver term of `total_loss`.
+    and veins; and the lesion-against-liver term of `total_loss`. each_lesion: weight of the same term averaged over
+    lesions, not over their voxels: a lesion of 4 mm has ten voxels, one of 40 mm ten thousand.
     """
     logits = logits.float()
     whole = target.long()
@@ -46,7 +53,19 @@ def region_loss(
     margin = channel[2] - torch.logsumexp(torch.stack((channel[1], channel[3], channel[4])), 0)
     healthy = liver & ~lesion
     if lesion.any():
-        loss = loss + lesion_push * F.softplus(-margin[lesion]).mean()
+        missed = F.softplus(-margin[lesion])
+        loss = loss + lesion_push * missed.mean()
+        if each_lesion:
+            loss = loss + each_lesion * (missed * _shares(lesion)).sum()
     if healthy.any():
         loss = loss + F.softplus(margin[healthy]).mean()
     return loss + 0.3 * F.cross_entropy(half.float(), named[:, ::2, ::2, ::2], weight=weight, ignore_index=IGNORE)
+
+
+def _shares(lesion: torch.Tensor) -> torch.Tensor:
+    """One weight per lesion voxel, in their order: the same sum for each connected lesion, 1 in all."""
+    joined = ndimage.generate_binary_structure(lesion.dim(), 1)
+    joined[0], joined[2] = False, False  # never across the patches of a batch
+    parts, count = ndimage.label(lesion.numpy(), joined)
+    sizes = torch.from_numpy(parts).flatten().bincount(minlength=count + 1)
+    return 1 / (count * sizes[torch.from_numpy(parts)[lesion].long()])

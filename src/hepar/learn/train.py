@@ -22,6 +22,7 @@ from hepar.learn.classes import (
     PHASE_SLOTS,
     REGION_CLASS_NAMES,
 )
+from hepar.learn.exported import start_from
 from hepar.learn.loss import total_loss
 from hepar.learn.network import ORGAN_CHANNELS, channels
 from hepar.learn.recipe import Recipe
@@ -41,19 +42,6 @@ def new_network(
     if stage == "region":
         return build(architecture, widths, blocks, classes=len(REGION_CLASS_NAMES), inputs=len(PHASE_SLOTS))
     return build(architecture, widths, blocks, classes=len(CLASS_NAMES), inputs=ORGAN_CHANNELS)
-
-
-def start_from(net: nn.Module, weights: Path) -> int:
-    """Copy the weights of an exported ONNX file that have the same name and shape; how many were copied."""
-    import onnx
-    from onnx import numpy_helper
-
-    written = onnx.load(str(weights)).graph.initializer
-    stored = {i.name.removesuffix(".half"): numpy_helper.to_array(i).astype("float32") for i in written}
-    own = net.state_dict()
-    shared = {k: torch.from_numpy(stored[k]) for k, v in own.items() if k in stored and stored[k].shape == v.shape}
-    net.load_state_dict({**own, **shared})
-    return len(shared)
 
 
 class Trainer:
@@ -98,8 +86,11 @@ class Trainer:
         image = image.contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bf16):
             logits, half = self.net(image)
-        measure = region_loss if self.recipe.stage == "region" else total_loss
-        loss = measure(logits, half, target, lesion_push=self.lesion_push())
+        push = self.lesion_push()
+        if self.recipe.stage == "region":
+            loss = region_loss(logits, half, target, lesion_push=push, each_lesion=self.recipe.each_lesion)
+        else:
+            loss = total_loss(logits, half, target, lesion_push=push)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         length = torch.nn.utils.clip_grad_norm_(self.net.parameters(), _CLIP)
