@@ -89,9 +89,7 @@ def check_set(
         twice = [h for h, n in Counter(hashes).items() if n > 1]
         if twice:
             same = [str(c.number) for c, h in zip(cases, hashes, strict=True) if h == twice[0]]
-            found.append(
-                f"cases {', '.join(same)} have the same {what}; needed different ones; leave all but one out"
-            )
+            found.append(f"cases {', '.join(same)} have the same {what}; needed different ones; leave all but one out")
     if not found:
         for (i, one), (j, other) in combinations(enumerate(images), 2):
             if cases[i].patient != cases[j].patient and _alike(one, other) >= SAME_SCAN:
