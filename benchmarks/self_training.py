@@ -243,7 +243,7 @@ def draw(found: dict[str, Any], target: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(2, 1))
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2), sharey=True)
     for place, name in enumerate(ARMS):
         networks = seeds_of(found, name)
         own = dices(networks)
@@ -255,7 +255,7 @@ def draw(found: dict[str, Any], target: Path) -> None:
         for seed, network in enumerate(networks):
             right.plot(place - 0.08 + 0.16 * seed, network["ircadb_17"]["liver_dice"], "D", color="C3")
     left.set_title(f"{len(own)} simulated cases, mean and 95 % interval")
-    right.set_title("3D-IRCADb 17, one case, by seed")
+    right.set_title("3D-IRCADb 17, by seed")
     for axis in (left, right):
         axis.set_xticks(range(len(ARMS)), ARMS)
         axis.set_xlim(-0.5, len(ARMS) - 0.5)
