@@ -16,7 +16,7 @@ from examination import LESIONS, analysed, hepar, study
 
 FILES = {
     "findings.json", "report.html", "report.pdf", "segmentation.dcm", "measurements.dcm", "run.json",
-    "masks/liver.nii.gz", "masks/lesions.nii.gz",
+    "masks/liver.nii.gz", "masks/lesions.nii.gz", "masks/veins.nii.gz",
 }  # fmt: skip
 
 
