@@ -11,30 +11,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from small_recipe import NETWORK, PATCH, VIRTUAL  # noqa: E402
+
 import hepar  # noqa: E402
 from hepar.errors import WrongCall  # noqa: E402
 from hepar.learn.recipe import ARCHITECTURES, Recipe, read_recipe  # noqa: E402
 
 SOURCE = Path(hepar.__file__).parent
 
-RECIPE = """
-stage = "region"
-architecture = "NAME"
-seed = 5
-steps = 4
-learning_rate = 1e-2
-weight_decay = 1e-4
-ema = 0.9
-bf16 = false
-widths = [8, 8, 16, 16, 16]
-blocks = [1, 1, 1, 1]
-shapes = [[16, 32, 32]]
-shape_shares = [1.0]
-[[atlas]]
-kind = "virtual"
-variants = 1
-share = 1.0
-"""
+RECIPE = (
+    'stage = "region"\narchitecture = "NAME"\nseed = 5\nsteps = 4\nwidths = [8, 8, 16, 16, 16]\n'
+    + NETWORK + PATCH + VIRTUAL
+)  # fmt: skip
 
 
 def _recipe(folder: Path, name: str, old: str = "", new: str = "") -> Recipe:

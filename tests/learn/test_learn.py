@@ -9,28 +9,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from small_recipe import PATCH, SMALL, VIRTUAL  # noqa: E402
+
 from hepar.errors import WrongCall  # noqa: E402
 from hepar.learn.atlas import Atlas  # noqa: E402
 from hepar.learn.classes import CLASS_OF_TISSUE, IGNORE, LESION_CLASS, NOT_LIVER, Tissue  # noqa: E402
 from hepar.learn.recipe import Recipe, read_recipe  # noqa: E402
 from hepar.learn.scan import read_lps  # noqa: E402
 
-RECIPE = """
-seed = 3
-steps = 6
-learning_rate = 1e-2
-weight_decay = 1e-4
-ema = 0.9
-bf16 = false
-widths = [8, 8, 8, 8, 8]
-blocks = [1, 1, 1, 1]
-shapes = [[16, 32, 32]]
-shape_shares = [1.0]
-[[atlas]]
-kind = "virtual"
-variants = 1
-share = 1.0
-"""
+RECIPE = "steps = 6\n" + SMALL + PATCH + VIRTUAL
 
 
 @pytest.fixture(scope="module")

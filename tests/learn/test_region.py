@@ -9,28 +9,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from small_recipe import PATCH, SMALL, VIRTUAL  # noqa: E402
+
 from hepar.errors import WrongCall  # noqa: E402
 from hepar.learn.classes import EITHER_VEIN, IGNORE, NOT_LIVER, Tissue  # noqa: E402
 from hepar.learn.recipe import Recipe, read_recipe  # noqa: E402
 from hepar.learn.region import RegionAtlas  # noqa: E402
 
-RECIPE = """
-stage = "region"
-seed = 3
-steps = 4
-learning_rate = 1e-2
-weight_decay = 1e-4
-ema = 0.9
-bf16 = false
-widths = [8, 8, 8, 8, 8]
-blocks = [1, 1, 1, 1]
-shapes = [[16, 32, 32]]
-shape_shares = [1.0]
-[[atlas]]
-kind = "virtual"
-variants = 1
-share = 1.0
-"""
+RECIPE = 'stage = "region"\nsteps = 4\n' + SMALL + PATCH + VIRTUAL
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
+from small_recipe import SMALL  # noqa: E402
+
 from hepar.errors import Refused, WrongCall  # noqa: E402
 from hepar.learn.classes import AIR_HU, IGNORE, NOT_LIVER, SOME_LIVER, Tissue  # noqa: E402
 from hepar.learn.loss import total_loss  # noqa: E402
@@ -20,20 +22,7 @@ from hepar.learn.recipe import PseudoSettings, SliceSettings, read_recipe  # noq
 from hepar.learn.slices2d import read_slices, slice_sample  # noqa: E402
 from hepar.learn.source import draw, load_pool  # noqa: E402
 
-RECIPE = """
-seed = 3
-steps = 4
-learning_rate = 1e-2
-weight_decay = 1e-4
-ema = 0.9
-bf16 = false
-widths = [8, 8, 8, 8, 8]
-blocks = [1, 1, 1, 1]
-shapes = [[16, 32, 48]]
-shape_shares = [1.0]
-[[atlas]]
-share = 1.0
-"""
+RECIPE = "steps = 4\n" + SMALL + "shapes = [[16, 32, 48]]\n[[atlas]]\nshare = 1.0\n"
 
 
 def by_density(hu: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -58,6 +58,19 @@ def test_the_shipped_points_state_what_their_file_holds(phases: int, name: str) 
     assert point.virtual
 
 
+def test_a_sites_figures_do_not_pass_for_virtual_ones() -> None:
+    """A site moves the curve of virtual patients: the figures are then of its own scans."""
+    document = counts(22, 31, 0.22)
+    document["fitted_on"] = "virtual-tuning; moved by 10 cases of the site"
+    before = operating_point(document, 3, "measuring")
+    document["several_phases"]["recalibrated"] = {"scans": 10}
+    after = operating_point(document, 3, "measuring")
+    assert before is not None
+    assert before.virtual
+    assert after is not None
+    assert not after.virtual
+
+
 def test_a_file_without_figures_promises_nothing() -> None:
     document = {"fitted_on": "a site", "one_phase": {"operating_points": {"measuring": {"least_confidence": 0.4}}}}
     assert operating_point(document, 1, "measuring") is None

@@ -181,6 +181,14 @@ def _adapted(folder: Path) -> list[str]:
     return [*lines, "", "Intervals: 90 %, bootstrap of patients."]
 
 
+def _judged(read: dict[str, Any]) -> str:
+    """How far the figures of a confidence file were made on what chose it."""
+    moved = [words for kind, words in _KINDS.items() if "recalibrated" in read.get(kind, {})]
+    if moved:
+        return f"scans with {', '.join(moved)}: by the very curve and limits chosen on the site's cases"
+    return "each patient left out of the fit"
+
+
 def _points(folder: Path) -> list[str]:
     file = folder / "confidence.json"
     if not file.is_file():
@@ -188,7 +196,7 @@ def _points(folder: Path) -> list[str]:
     read = json.loads(file.read_text(encoding="utf-8"))
     strata = [name for name, *_ in STRATA]
     lines = [
-        f"Expected of the lesions shown ({read['fitted_on']}; each patient left out of the fit), 95 % Wilson intervals,"
+        f"Expected of the lesions shown ({read['fitted_on']}; {_judged(read)}), 95 % Wilson intervals,"
         " which take lesions as independent:",
         "",
         f"| point | scans with | least confidence | {' | '.join(_SIZES[s] for s in strata)} | false per scan |",

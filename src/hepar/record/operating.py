@@ -28,7 +28,8 @@ class OperatingPoint:
 
     name: measuring or screening. least_confidence: of a lesion that is shown. phases: whether the figures are of scans
     with one phase or with several. false_per_scan: a statistic over `scans` scans. fitted_on: which scans those were,
-    in words. virtual: they were virtual patients, not real ones.
+    in words. virtual: they were virtual patients, each judged by a curve made without it; otherwise a site's own scans,
+    judged by the curve and limit that were chosen on them.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """How sure a lesion is: a logistic curve over a few plain features, and the limits of the two operating points.
 
-The numbers stand in weights/confidence.json and belong to the weights whose hashes it names: `hepar learn calibrate`
+The numbers stand in weights/confidence.json and belong to the weights whose hashes it names: `benchmarks/calibrate.py`
 makes that file from virtual patients (which ones, it says). Nothing real goes into it: on real scans the order is to be
 trusted, not the figure.
 """
@@ -88,7 +88,8 @@ def curve_of(document: Mapping[str, Any], phases: int) -> Curve:
 
 
 def operating_point(document: Mapping[str, Any], phases: int, name: str) -> OperatingPoint | None:
-    """What an operating point found on the scans that it was fitted on, each judged by a curve made without it.
+    """What an operating point found on the scans that it was fitted on: virtual patients, each judged by a curve made
+    without it, or (`recalibrated`) scans of a site by the very curve and limit that were chosen on them.
 
     document: a confidence file; None where it holds no such figures. phases: of the scan in hand. Recall has Wilson's
     interval, false finds per scan Garwood's exact one for a count of independent events, both of 95 % coverage (the
@@ -100,6 +101,7 @@ def operating_point(document: Mapping[str, Any], phases: int, name: str) -> Oper
     if not needed <= set(point):
         return None
     scans, fitted_on = int(point["scans"]), str(document["fitted_on"])
+    of_site = "recalibrated" in document["one_phase" if phases == 1 else "several_phases"]
     recall = tuple(
         SizeRecall(least, below, found, lesions, _wilson(found, lesions))
         for least, below, found, lesions in (
@@ -114,7 +116,7 @@ def operating_point(document: Mapping[str, Any], phases: int, name: str) -> Oper
         false_per_scan=_garwood(round(float(point["false_per_scan"]) * scans), scans),
         recall=recall,
         fitted_on=fitted_on,
-        virtual="virtual" in fitted_on,
+        virtual="virtual" in fitted_on and not of_site,
     )
 
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from hepar.learn.network import Residual, group_norm
+from hepar.learn.network import UNet, group_norm
 
 _PLANE = (1, 3, 3)
 _LAYERS = 3
@@ -77,48 +77,23 @@ class PlaneNet(nn.Module):  # type: ignore[misc,unused-ignore]
         return x
 
 
-class Hybrid(nn.Module):  # type: ignore[misc,unused-ignore]
-    """widths: the 2D network has the first four (full resolution to an eighth), the 3D network the last four.
+class Hybrid(UNet):
+    """`UNet` that starts from a 2D network: same arguments, input and output.
 
-    blocks: residual blocks of the 3D encoder per level.
+    widths: the 2D network has the first four (full resolution to an eighth), the 3D network the last four. What the 3D
+    network halves first is the image and the 2D scores; the 2D features stand in the place of its stem.
     """
 
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...], classes: int, inputs: int) -> None:
-        super().__init__()
-        self.inputs = inputs
+        super().__init__(widths, blocks, classes, inputs)
+        del self.stem
         self.plane = PlaneNet(widths[:-1], inputs)
         self.plane_head = nn.Conv3d(widths[0], classes, 1)
-        levels = (inputs + classes, *widths[1:])
-        self.down = nn.ModuleList(
-            nn.Sequential(nn.Conv3d(a, b, 2, stride=2, bias=False), group_norm(b), nn.LeakyReLU(0.01))
-            for a, b in pairwise(levels)
-        )
-        self.encode = nn.ModuleList(
-            nn.Sequential(*(Residual(w) for _ in range(n))) for w, n in zip(widths[1:], blocks, strict=True)
-        )
-        self.lift = nn.ModuleList(nn.Conv3d(b, a, 1, bias=False) for a, b in pairwise(widths[1:]))
-        self.decode = nn.ModuleList(Residual(w) for w in widths[1:-1])
-        self.last_lift = nn.Conv3d(widths[1], widths[0], 1, bias=False)
-        self.fusion = nn.Sequential(
-            nn.Conv3d(widths[0], widths[0], 3, padding=1, bias=False), group_norm(widths[0]), nn.LeakyReLU(0.01)
-        )
-        self.head = nn.Conv3d(widths[0], classes, 1)
-        self.half_head = nn.Conv3d(widths[1], classes, 1)
+        self.down[0][0] = nn.Conv3d(inputs + classes, widths[1], 2, stride=2, bias=False)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Logits; in training mode also those at half resolution, the 2D scores plus what the volume adds."""
         flat = self.plane(image)
         scores = self.plane_head(flat)
-        x = torch.cat([image.to(scores.dtype), scores], 1)
-        skips = []
-        for down, encode in zip(self.down, self.encode, strict=True):
-            x = encode(down(x))
-            skips.append(x)
-        for level in reversed(range(len(self.lift))):
-            lifted = F.interpolate(self.lift[level](x), scale_factor=2.0, mode="nearest")
-            x = self.decode[level](skips[level] + lifted)
-        deep = F.interpolate(self.last_lift(x), scale_factor=2.0, mode="nearest")
-        logits: torch.Tensor = self.head(self.fusion(flat + deep))
-        if not self.training:
-            return logits
-        return logits, self.half_head(x) + scores[:, :, ::2, ::2, ::2]
+        out = self.up(flat, self.levels(image, torch.cat([image.to(scores.dtype), scores], 1)))
+        return (out[0], out[1] + scores[:, :, ::2, ::2, ::2]) if isinstance(out, tuple) else out
