@@ -82,7 +82,7 @@ def test_veins_are_told_apart_only_where_they_were_invented(contrast: bool, vein
 
 def test_painted_lesions_stand_out_in_a_phase() -> None:
     """20 draws: wherever lesions of 400 voxels or more are painted, one phase differs from the liver by 6 HU."""
-    from hepar.learn.region_lesions import paint
+    from hepar.learn.region_lesions import draw_radii_mm, paint
 
     liver = np.zeros((40, 40, 40), bool)
     liver[4:36, 4:36, 4:36] = True
@@ -90,9 +90,8 @@ def test_painted_lesions_stand_out_in_a_phase() -> None:
     for seed in range(20):
         images = [np.full(liver.shape, 100, np.float32) for _ in range(2)]
         tissue = np.where(liver, Tissue.LIVER, Tissue.BONE).astype(np.uint8)
-        filled = paint(
-            images, [2, 3], tissue, liver, [100.0, 100.0], keep_texture=False, rng=np.random.default_rng(seed)
-        )
+        rng = np.random.default_rng(seed)
+        filled = paint(images, [2, 3], tissue, liver, [100.0, 100.0], draw_radii_mm(rng), keep_texture=False, rng=rng)
         assert not filled[~liver].any()
         if filled.sum() > 400:
             checked += 1
@@ -140,6 +139,43 @@ def test_each_lesion_counts_the_same_if_asked() -> None:
 
     # margin at the missed voxel: 0 - log(e^20 + 2) = -20, its softplus 20; both lesions weigh a half
     assert cost(0.6) - cost(0.0) == pytest.approx(0.6 * 20 / 2, rel=1e-4)
+
+
+def test_hard_healthy_counts_what_looks_most_like_a_lesion() -> None:
+    """8 of 2947 healthy voxels are hard (0.3 %): a false find of 8 voxels costs its margin, one at an edge nothing."""
+    from hepar.learn.region_loss import region_loss
+
+    target = torch.zeros(1, 16, 16, 16, dtype=torch.uint8)
+    target[0, :12, :, :] = 1
+    target[0, 4, 4, 4] = 2
+    healthy_far = 12 * 256 - 5**3
+    false = target.long().clone()
+    near = target.long().clone()
+    hard = int(0.003 * healthy_far)
+    false[0, 9, 10, :hard] = 2
+    near[0, 4, 4, 5:7] = 2
+
+    def cost(seen: torch.Tensor, weight: float) -> float:
+        logits = 20.0 * torch.nn.functional.one_hot(seen, 5).movedim(-1, 1).float()
+        return float(region_loss(logits, logits[:, :, ::2, ::2, ::2], target, hard_healthy=weight))
+
+    # margin at a false voxel: 20 - log(1 + 1 + 1) = 18.9
+    assert hard == 8
+    assert cost(false, 0.5) - cost(false, 0.0) == pytest.approx(0.5 * 18.90, rel=1e-3)
+    assert cost(near, 0.5) - cost(near, 0.0) == pytest.approx(0, abs=1e-3)
+
+
+def test_many_lesions_are_more_and_smaller() -> None:
+    """400 draws of each: at least 1.7 times as many, at least 3 times as many under 5 mm, and still large ones."""
+    from hepar.learn.region_lesions import draw_radii_mm
+
+    usual, many = (
+        np.array([r for seed in range(400) for r in draw_radii_mm(np.random.default_rng(seed), many=more)])
+        for more in (False, True)
+    )
+    assert len(many) > 1.7 * len(usual)
+    assert (many < 2.5).sum() > 3 * (usual < 2.5).sum()
+    assert (many > 20).sum() > 0.5 * (usual > 20).sum()
 
 
 def test_loop_learns_resumes_and_exports(recipe: Recipe, tmp_path: Path) -> None:

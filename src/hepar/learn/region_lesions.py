@@ -40,9 +40,21 @@ class _Look:
     core_hu: float | None
 
 
-def draw_radii_mm(rng: np.random.Generator) -> list[float]:
-    """Radii of the lesions of one patch: none, small ones, middle-sized ones, or a part of a huge one."""
+def draw_radii_mm(rng: np.random.Generator, *, many: bool = False) -> list[float]:
+    """Radii of the lesions of one patch: none, small ones, middle-sized ones, or a part of a huge one.
+
+    many: about twice as many, and smaller ones: each step then teaches more of what a patch has room for.
+    """
     plan = rng.random()
+    if many:
+        if plan < 0.12:
+            return []
+        if plan < 0.68:
+            return [float(r) for r in np.exp(rng.uniform(np.log(1.6), np.log(9), int(rng.integers(4, 18))))]
+        if plan < 0.90:
+            some = np.exp(rng.uniform(np.log(4), np.log(20), int(rng.integers(1, 5))))
+            return [*(float(r) for r in some), *(float(r) for r in rng.uniform(1.8, 6, int(rng.integers(0, 5))))]
+        return [float(rng.uniform(20, 60)), *(float(r) for r in rng.uniform(1.8, 9, int(rng.integers(1, 8))))]
     if plan < 0.20:
         return []
     if plan < 0.65:
@@ -58,6 +70,7 @@ def paint(
     tissue: NDArray[np.uint8],
     liver: NDArray[np.bool_],
     liver_hu: list[float],
+    radii_mm: list[float],
     *,
     keep_texture: bool,
     rng: np.random.Generator,
@@ -73,7 +86,7 @@ def paint(
         return filled
     room_mm = 0.75 * (len(inside) * REGION_SPACING_MM**3 * 0.75 / np.pi) ** (1 / 3)
     rim = np.flatnonzero(liver & ~ndimage.binary_erosion(liver, iterations=3))
-    for wanted in draw_radii_mm(rng):
+    for wanted in radii_mm:
         radius = min(wanted, room_mm)
         places = rim if rng.random() < 0.25 and len(rim) else inside
         centre = np.array(np.unravel_index(rng.choice(places), liver.shape)) + rng.uniform(-0.5, 0.5, 3)

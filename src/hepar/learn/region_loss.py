@@ -11,6 +11,7 @@ from hepar.learn.loss import soft_dice
 
 REGION_LIVER = (1, 2, 3, 4)
 _CLASS_WEIGHT = (1.0, 1.0, 2.0, 2.0, 2.0)
+_HARD_SHARE = 0.003
 
 
 def region_loss(
@@ -20,12 +21,15 @@ def region_loss(
     *,
     lesion_push: float = 0.8,
     each_lesion: float = 0.0,
+    hard_healthy: float = 0.0,
 ) -> torch.Tensor:
     """logits [n, 5, D, H, W], half the same at half resolution, target [n, D, H, W] uint8 with its codes above 5.
 
     Cross-entropy; for "no liver" and "either vein" on the sum of the classes that may be; soft Dice of liver, lesion
     and veins; and the lesion-against-liver term of `total_loss`. each_lesion: weight of the same term averaged over
-    lesions, not over their voxels: a lesion of 4 mm has ten voxels, one of 40 mm ten thousand.
+    lesions, not over their voxels: a lesion of 4 mm has ten voxels, one of 40 mm ten thousand. hard_healthy: weight of
+    the same for the healthy voxels that look most like a lesion, two voxels and more from any (a false find is as small
+    as a small lesion; hard example mining, Shrivastava 2016, CVPR).
     """
     logits = logits.float()
     whole = target.long()
@@ -59,6 +63,10 @@ def region_loss(
             loss = loss + each_lesion * (missed * _shares(lesion)).sum()
     if healthy.any():
         loss = loss + F.softplus(margin[healthy]).mean()
+        if hard_healthy:
+            far = healthy & (F.max_pool3d(lesion.float()[:, None], 5, 1, 2)[:, 0] == 0)
+            hardest = margin[far].topk(int(_HARD_SHARE * far.sum())).values
+            loss = loss + hard_healthy * F.softplus(hardest).sum() / max(len(hardest), 1)
     return loss + 0.3 * F.cross_entropy(half.float(), named[:, ::2, ::2, ::2], weight=weight, ignore_index=IGNORE)
 
 

@@ -14,7 +14,7 @@ from scipy import ndimage
 from hepar.learn.classes import EITHER_VEIN, IGNORE, NOT_LIVER, REGION_SPACING_MM, SPACING_MM, Tissue
 from hepar.learn.colour import draw_colours
 from hepar.learn.region import RegionAtlas
-from hepar.learn.region_lesions import paint
+from hepar.learn.region_lesions import draw_radii_mm, paint
 from hepar.learn.sample import bent_grid, fissures, inhomogeneity, take, thick_slices
 
 RELATIVE_HU: Final = 100.0
@@ -53,11 +53,16 @@ def draw_phases(rng: np.random.Generator) -> list[int]:
 
 
 def make_region_sample(
-    atlas: RegionAtlas, shape: tuple[int, int, int], rng: np.random.Generator, *, phases: list[int] | None = None
+    atlas: RegionAtlas,
+    shape: tuple[int, int, int],
+    rng: np.random.Generator,
+    *,
+    phases: list[int] | None = None,
+    many_lesions: bool = False,
 ) -> RegionSample:
     """Draw one sample of the given shape from one anatomy. All randomness comes from rng.
 
-    phases: indices into colour.PHASES; None draws them.
+    phases: indices into colour.PHASES; None draws them. many_lesions: as `draw_radii_mm`.
     """
     points, inside = _points(atlas, shape, rng)
     tissue = take(torch.from_numpy(atlas.tissue)[None].float(), points, "nearest")[0].astype(np.uint8)
@@ -96,7 +101,8 @@ def make_region_sample(
             fissures(image, target, before, -100.0, np.random.default_rng(fat_seed), SPACING_MM / REGION_SPACING_MM)
         liver &= target != 0
     free = liver & (tissue != Tissue.REAL_LESION)
-    lesion = paint(images, phases, tissue, free, levels, keep_texture=atlas.contrast, rng=rng)
+    radii = draw_radii_mm(rng, many=many_lesions)
+    lesion = paint(images, phases, tissue, free, levels, radii, keep_texture=atlas.contrast, rng=rng)
     target[lesion & (target != IGNORE)] = 2
     image = _scan(images, phases, levels, liver, inside, rng, contrast=atlas.contrast)
     target[~inside] = IGNORE

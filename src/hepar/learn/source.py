@@ -96,7 +96,7 @@ def draw_region(recipe: Recipe, pools: list[list[RegionAtlas]], number: int) -> 
     """Sample `number` of a run of stage region."""
     rng = np.random.default_rng([recipe.seed, number])
     atlas, shape = _pick(recipe, pools, rng)
-    return make_region_sample(atlas, shape, rng)
+    return make_region_sample(atlas, shape, rng, many_lesions=recipe.many_lesions)
 
 
 def _pick(recipe: Recipe, pools: list[list[_A]], rng: np.random.Generator) -> tuple[_A, tuple[int, int, int]]:

@@ -88,7 +88,10 @@ class Trainer:
             logits, half = self.net(image)
         push = self.lesion_push()
         if self.recipe.stage == "region":
-            loss = region_loss(logits, half, target, lesion_push=push, each_lesion=self.recipe.each_lesion)
+            loss = region_loss(
+                logits, half, target, lesion_push=push,
+                each_lesion=self.recipe.each_lesion, hard_healthy=self.recipe.hard_healthy,
+            )  # fmt: skip
         else:
             loss = total_loss(logits, half, target, lesion_push=push)
         self.optimiser.zero_grad(set_to_none=True)
