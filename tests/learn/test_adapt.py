@@ -15,7 +15,7 @@ from hepar.errors import Refused, WrongCall
 from hepar.learn.adapt_cases import ReadyCase, SiteCase, Truth, find_cases, read_truth
 from hepar.learn.adapt_checks import Checked, best_shift, check_case, check_set, liver_detail
 from hepar.learn.adapt_confidence import expected, intercept_and_slope, moved
-from hepar.learn.adapt_judge import compare, counts, folds_of, logit, verdict
+from hepar.learn.adapt_judge import compare, compare_within, counts, folds_of, found_within, logit, verdict
 from hepar.learn.adapt_site import attempt, check_trace, open_site, promote, rollback
 from hepar.learn.calibrate import Rows
 from hepar.record import Estimate, Geometry, Organ, OrganMap, Volume
@@ -313,6 +313,21 @@ def test_difference_of_f1_by_hand() -> None:
     assert found["recall"]["difference"].estimate == pytest.approx(0.5)
     assert found["false_per_scan"]["difference"].estimate == pytest.approx(1.0)
     assert found["liver_dice"]["difference"].estimate == pytest.approx(0.1)
+
+
+def test_recall_at_equal_false_finds_by_hand() -> None:
+    """Two scans, false finds at 0.8, 0.5 and 0.3: one a scan allows two, so that the limit is the first hit above 0.3.
+    The lesion of 4 mm does not count, a second hit on one lesion neither."""
+    one = _rows([0.9, 0.8, 0.4, 0.4], [True, False, True, True], [1, 0, 1, 2], (20.0, 12.0, 4.0))
+    other = _rows([0.95, 0.5, 0.3, 0.2], [True, False, False, True], [1, 0, 0, 2], (4.0, 9.0))
+    assert found_within([one, other], [CURVE, CURVE]) == [2, 0]
+    assert found_within([one, other], [CURVE, CURVE], rate=0.0) == [1, 0]
+    assert found_within([_rows([], [], [], ())], [CURVE]) == [0]
+    nothing = _rows([], [], [], (20.0, 12.0, 4.0))
+    got = compare_within(([one, other], [CURVE] * 2), ([nothing, other], [CURVE] * 2), ["a", "b"])
+    assert got["candidate"].estimate == pytest.approx(2 / 3)
+    # without the first scan's false finds, both of the other's are allowed
+    assert got["difference"].estimate == pytest.approx(2 / 3 - 1 / 3)
 
 
 def _of(**differences: Estimate) -> dict[str, dict[str, Estimate]]:

@@ -28,6 +28,7 @@ from hepar.learn.adapt_confidence import expected, moved
 from hepar.learn.adapt_judge import (
     Judged,
     compare,
+    compare_within,
     fixed_scores,
     fixed_sums,
     folds_of,
@@ -177,14 +178,18 @@ def _make(ready: _Prepared, engine: Builtin, plan: Plan, work: Path, tell: Tell,
     shown = confidence_file()
     # The confidence by which a case is judged comes from the other half, so that no case speaks for itself.
     by_half = {h: moved([t.rows for t, k in zip(seen, halves, strict=True) if k != h], shown) for h in (1, 2)}
+    patients = [c.patient for c in ready.cases]
+    their_curves = [curve_of(by_half[int(h)], t.rows.phases) for t, h in zip(seen, halves, strict=True)]
+    our_curves = [curve_of(shown, o.rows.phases) for o in ours]
     site = compare(
-        [site_sums(t, curve_of(by_half[int(h)], t.rows.phases)) for t, h in zip(seen, halves, strict=True)],
-        [site_sums(o, curve_of(shown, o.rows.phases)) for o in ours],
-        [c.patient for c in ready.cases],
+        [site_sums(t, curve) for t, curve in zip(seen, their_curves, strict=True)],
+        [site_sums(o, curve) for o, curve in zip(ours, our_curves, strict=True)],
+        patients,
     )
+    within = compare_within(([t.rows for t in seen], their_curves), ([o.rows for o in ours], our_curves), patients)
     reasons = verdict(site, fixed)
     document |= {
-        "held_out": figures(site), "training": training, "promoted": not reasons,
+        "held_out": figures({**site, "recall_within_one": within}), "training": training, "promoted": not reasons,
         "refused_by": "rule" if reasons else None, "reasons": reasons,
     }  # fmt: skip
     _files(path.parent, [t.rows for t in seen], shown, document, plan, recipe)

@@ -25,6 +25,7 @@ from hepar.segment.builtin import Builtin
 from hepar.segment.confidence import Curve
 from hepar.segment.region import CLASSES, RegionNetwork
 from hepar.validate.bootstrap import of_sums
+from hepar.validate.froc import froc_curve, marks
 
 LEVEL = 0.9
 SITE_MARGIN = {"liver_dice": 0.01}
@@ -123,6 +124,45 @@ def compare(
             for what, how in asked.items()
         }
     return out
+
+
+def found_within(rows: Sequence[Rows], curves: Sequence[Curve], rate: float = 1.0) -> list[int]:
+    """Lesions found in each scan with one limit for all: the lowest at which these scans hold at most `rate` false
+    lesions each on average. What a model can tell apart, whatever its operating points. No lesion: zeros."""
+    scores = [logit(r, c) for r, c in zip(rows, curves, strict=True)]
+    number = [np.cumsum(np.array(r.sizes_mm) >= COUNTED_MM) - 1 for r in rows]
+    lesions = [sum(across >= COUNTED_MM for across in r.sizes_mm) for r in rows]
+    hits, false = [], []
+    for image, (r, score) in enumerate(zip(rows, scores, strict=True)):
+        for value, true, hit in zip(score, r.true, r.hit, strict=True):
+            if not true:
+                false.append((image, value))
+            elif r.sizes_mm[hit - 1] >= COUNTED_MM:
+                hits.append((image, number[image][hit - 1], value))
+    if not sum(lesions):
+        return [0] * len(rows)
+    of = marks(lesions, *np.array(hits).reshape(-1, 3).T, *np.array(false).reshape(-1, 2).T)
+    curve = froc_curve(of)
+    limit = curve.thresholds[int(np.searchsorted(curve.false_per_image, rate + 1e-12, "right")) - 1]
+    return [int((of.lesion_scores[of.lesion_image == n] >= limit).sum()) for n in range(len(rows))]
+
+
+def compare_within(
+    candidate: tuple[Sequence[Rows], Sequence[Curve]], shipped: tuple[Sequence[Rows], Sequence[Curve]],
+    patients: Sequence[str],
+) -> dict[str, Estimate]:  # fmt: skip
+    """Recall of both, each where it makes at most one false find a scan, and the difference. Same scans, same order."""
+    lesions = [sum(across >= COUNTED_MM for across in r.sizes_mm) for r in candidate[0]]
+    table = np.column_stack([found_within(*candidate), found_within(*shipped), lesions]).astype(float)
+    asked: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+        "candidate": lambda s: s[..., 0] / s[..., 2],
+        "shipped": lambda s: s[..., 1] / s[..., 2],
+        "difference": lambda s: (s[..., 0] - s[..., 1]) / s[..., 2],
+    }
+    return {
+        what: of_sums(table, how, why_none="no such case", patients=list(patients), level=LEVEL)
+        for what, how in asked.items()
+    }
 
 
 def verdict(site: dict[str, dict[str, Estimate]], fixed: dict[str, dict[str, Estimate]]) -> list[str]:

@@ -12,6 +12,7 @@ from hepar.record import Estimate
 _NAMES = {
     "f1": "lesion F1", "recall": "lesion recall", "false_per_scan": "false lesions per scan",
     "liver_dice": "liver Dice",
+    "recall_within_one": "lesion recall with the limit where a scan holds one false lesion",
 }  # fmt: skip
 
 
