@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from segment_phantom import LESION_HU, LIVER_HU, phantom
 
-from hepar.record import Geometry
+from hepar.record import Geometry, Organ, OrganMap, Volume
 from hepar.segment import SegmentSettings
 from hepar.segment.builtin import Builtin
 from hepar.segment.confidence import Curve, Features, confidence, shipped_curve
-from hepar.segment.lesions import candidates
+from hepar.segment.lesions import candidates, outline_lesions
 
 SETTINGS = SegmentSettings()
 
@@ -141,3 +142,30 @@ def test_each_doubt_lowers_the_confidence(change: dict[str, float]) -> None:
     from dataclasses import replace
 
     assert confidence(replace(SURE, **change), CURVE) < confidence(SURE, CURVE)
+
+
+@pytest.mark.parametrize("diameter_mm", [4.0, 5.0, 7.0])
+def test_a_tiny_lesion_is_outlined_as_small_as_it_is(diameter_mm: float) -> None:
+    """A dark ball of 4 to 7 mm on voxels of 2.5 x 0.8 x 0.8 mm, seen by the network where it is: volume within 0.6 to 1.5
+    of the truth, though 4 mm has 21 voxels only."""
+    grid = Geometry.regular((24, 80, 80), (2.5, 0.8, 0.8), (0.0, 0.0, 0.0))
+    fine = Geometry.regular((40, 42, 42), (1.5, 1.5, 1.5), (0.0, 0.0, 0.0))
+    centre = np.array([31.0, 32.0, 30.0])
+
+    def ball(of: Geometry) -> NDArray[np.bool_]:
+        place = np.stack(np.indices(of.shape), -1) * of.spacing_mm
+        inside: NDArray[np.bool_] = ((place - centre[::-1]) ** 2).sum(-1) <= (diameter_mm / 2) ** 2
+        return inside
+
+    noise = np.random.default_rng(3).normal(0, 6, grid.shape)
+    hu = np.where(ball(grid), 60, 110) + noise
+    score = np.where(ball(fine), 230, 5).astype(np.uint8)
+    labels = np.where(ball(fine), Organ.LESION, Organ.LIVER).astype(np.uint8)
+    organs = OrganMap(labels, score, fine)
+    settings = replace(SETTINGS, lesion_min_confidence=0.0)
+    volume = Volume(np.rint(hu).astype(np.int16), grid, "CT")
+    whole = np.ones(grid.shape, bool)
+    found = outline_lesions(volume, organs, score, labels > 0, whole, (), settings)
+    assert found.labels.max() == 1
+    truth_ml = math.pi / 6 * diameter_mm**3 / 1000
+    assert 0.6 < (found.labels > 0).sum() * grid.voxel_volume_ml / truth_ml < 1.5

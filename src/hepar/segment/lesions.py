@@ -30,6 +30,9 @@ _CAPSULE_HU = 5.0
 _SPUR_MM = 2.5
 _PART_SHARE = 0.25
 _LARGE_ML = 8.1
+_PART_ML = 0.065
+"""A lesion is never divided into parts smaller than this, a ball of 5 mm."""
+_FEW_VOXELS = 30
 _CLEFT_MM = 9.0
 _BRIDGE_MM = 6.0
 
@@ -161,7 +164,7 @@ def _joined(kept: list[tuple[_Piece, float]], geometry: Geometry, settings: Segm
             number
         )
     labels, count = split_touching(
-        owner > 0, geometry.spacing_mm, neck=settings.split_neck, min_ml=settings.lesion_min_ml
+        owner > 0, geometry.spacing_mm, neck=settings.split_neck, min_ml=_PART_ML
     )
     found: list[tuple[int, int, int]] = []
     for number, at in enumerate(_boxes(labels, count), 1):
@@ -212,7 +215,7 @@ def _outline(
     deep = onto_native(signed_distance_mm(core, coarse.spacing_mm[0], _MARGIN_MM), place3, grid)
     other = onto_native((found.reach[box3] > 0).astype(np.float32), place3, grid) > 0.1
     inside = deep > 0
-    if inside.sum() < 30:
+    if inside.sum() < _FEW_VOXELS:
         inside = deep > -1.5
     shell = native_liver[box] & (near < -_SHELL_MM[0]) & (near > -_SHELL_MM[1]) & ~other
     phases = [volume.array[box], *(_cut_out(o, box) for o in others)]
@@ -228,7 +231,9 @@ def _outline(
         for hu in calmed:
             told += Evidence(hu[mask], hu[shell], least_blur_hu=10.0)(hu) / np.float32(np.sqrt(len(phases)))
         better = (smooth_field(told, grid, _SMOOTH_MM) > 0) & allowed
-        if better.sum() < 30:
+        if better.sum() < _FEW_VOXELS:
+            # Too few voxels for a histogram: as far as both say, never the widened start.
+            mask = better | ((deep > 0) & allowed)
             break
         mask = better
     mask = ndimage.binary_fill_holes(mask & allowed)
@@ -236,7 +241,7 @@ def _outline(
         # Calcium, iodised oil or dead parts cut a large tumour into pieces that its core holds together.
         mask |= _bridged(mask, grid.spacing_mm) & (deep > 0) & native_liver[box]
     mask = _with_capsule(mask, shell, calmed, native_liver[box], grid)
-    labels, count = split_touching(mask, grid.spacing_mm, neck=settings.split_neck, min_ml=settings.lesion_min_ml)
+    labels, count = split_touching(mask, grid.spacing_mm, neck=settings.split_neck, min_ml=_PART_ML)
     chance = onto_native(score[box3], place3, grid)
     first = onto_native(coarse_score[box3], place3, grid)
     pieces = []
