@@ -57,6 +57,53 @@ def test_a_thin_contact_of_the_trees_is_no_short_cut() -> None:
     assert (told[HEPATIC & ~bridge] == Vein.HEPATIC).mean() > 0.9
 
 
+def test_vessels_that_cross_and_melt_into_one_run_straight_on() -> None:
+    """A hepatic vein and a portal branch, equally thick, through one another: beyond it each keeps its own name, though
+    the way from the other root is shorter."""
+    cava = tube((58, 30, 45), (50, 30, 45), 3)
+    vein, branch = tube((48, 30, 45), (8, 30, 25), 2), tube((25, 30, 56), (25, 30, 8), 2)
+    assert (vein & branch).sum() > 30
+    told = tell(vein | branch, trunk=tube((25, 30, 59), (25, 30, 58), 3), cava=cava)
+    beyond_vein, beyond_branch = vein.copy(), branch.copy()
+    beyond_vein[18:], beyond_branch[:, :, 24:] = False, False
+    for tree, name in ((beyond_vein, Vein.HEPATIC), (beyond_branch, Vein.PORTAL)):
+        assert tree.sum() > 50
+        assert (told[tree] == name).all()
+
+
+def test_all_that_enters_at_the_trunk_is_portal() -> None:
+    """The left branch leaves the trunk outside the liver, touches a hepatic vein, and no vessel joins it to the right;
+    the network would sooner take the right one for the root."""
+    left = tube((16, 30, 54), (16, 54, 30), 2) | tube((16, 54, 30), (28, 47, 30), 1)
+    leaning = HALF.copy()
+    leaning[left] = 0.4
+    told = tell(PORTAL | HEPATIC | left, leaning, trunk=TRUNK | tube((18, 30, 58), (16, 30, 56), 3))
+    assert (told[tube((16, 32, 52), (16, 50, 34), 1)] == Vein.PORTAL).all()
+    assert (told[PORTAL] == Vein.PORTAL).all()
+    assert (told[tube((50, 45, 30), (36, 45, 30), 1)] == Vein.HEPATIC).all()
+
+
+def test_a_vena_cava_that_ends_too_low_is_prolonged() -> None:
+    """Its label ends 21 mm below where the hepatic vein enters, and it bends forward there."""
+    low = tube((0, 52, 30), (34, 52, 30), 3)
+    vein = tube((48, 48, 30), (36, 20, 30), 2.5)
+    told = tell(PORTAL | vein, cava=low)
+    assert (told[vein] == Vein.HEPATIC).all()
+    assert (told[PORTAL] == Vein.PORTAL).all()
+    far_too_low = low.copy()
+    far_too_low[4:] = False
+    assert (tell(PORTAL | vein, cava=far_too_low)[vein] != Vein.HEPATIC).all()
+
+
+def test_a_sure_network_overrules_the_way() -> None:
+    """A hepatic branch that reaches its vein by a gap only and lies against a portal one: all but where they touch."""
+    branch = tube((20, 27, 20), (8, 14, 24), 1.5) & ~PORTAL
+    sure = HALF.copy()
+    sure[branch] = 0.02
+    assert (tell(PORTAL | HEPATIC | branch)[branch] == Vein.PORTAL).mean() > 0.9
+    assert (tell(PORTAL | HEPATIC | branch, sure)[branch] == Vein.HEPATIC).mean() > 0.75
+
+
 def test_what_leads_nowhere_is_of_unknown_tree_and_specks_go() -> None:
     """A branch far from both, 0.3 ml, and a speck of 0.03 ml."""
     island, speck = tube((5, 5, 5), (5, 20, 5), 1.5), np.zeros(SHAPE, bool)
@@ -73,6 +120,13 @@ def test_without_a_vena_cava_only_what_the_network_is_sure_of_is_told() -> None:
     told = tell(PORTAL | HEPATIC, sure, cava=np.zeros(SHAPE, bool))
     assert (told[PORTAL] == Vein.UNKNOWN).all()
     assert (told[tube((45, 45, 30), (38, 45, 30), 1)] == Vein.HEPATIC).all()
+
+
+def test_without_a_trunk_the_portal_root_is_not_guessed() -> None:
+    """The network leans to portal a little in the hepatic vein."""
+    leaning = np.where(HEPATIC, np.float32(0.6), np.float32(0.5))
+    told = tell(PORTAL | HEPATIC, leaning, trunk=np.zeros(SHAPE, bool))
+    assert set(np.unique(told)) == {Vein.NONE, Vein.UNKNOWN}
 
 
 def test_a_sure_network_needs_no_roots_to_be_right() -> None:
