@@ -163,9 +163,7 @@ def _joined(kept: list[tuple[_Piece, float]], geometry: Geometry, settings: Segm
         owner[tuple(slice(b.start - o, b.stop - o) for b, o in zip(piece.box, starts, strict=True))][piece.mask] = (
             number
         )
-    labels, count = split_touching(
-        owner > 0, geometry.spacing_mm, neck=settings.split_neck, min_ml=_PART_ML
-    )
+    labels, count = split_touching(owner > 0, geometry.spacing_mm, neck=settings.split_neck, min_ml=_PART_ML)
     found: list[tuple[int, int, int]] = []
     for number, at in enumerate(_boxes(labels, count), 1):
         whole_of_it = labels[at] == number
@@ -175,6 +173,11 @@ def _joined(kept: list[tuple[_Piece, float]], geometry: Geometry, settings: Segm
         if size * geometry.voxel_volume_ml >= settings.lesion_min_ml:
             found.append((-size, number, int(np.bincount(owner[at][here]).argmax()) - 1))
     found.sort()
+    # What another lesion cuts off from a candidate is no lesion of its own, with the candidate's confidence.
+    largest: dict[int, int] = {}
+    for size, _, owned in found:
+        largest.setdefault(owned, size)
+    found = [(size, number, owned) for size, number, owned in found if -size >= -_PART_SHARE * largest[owned]]
     lookup = np.zeros(count + 1, np.uint16)
     lookup[[number for _, number, _ in found]] = np.arange(1, len(found) + 1)
     owner[...] = lookup[labels]

@@ -39,7 +39,7 @@ class SegmentSettings:
     liver_sure_ml: float = 600.0
     edge_weight: float = 1.2
     edge_band_mm: float = 5.0
-    lesion_score: float = 0.2
+    lesion_score: float = 0.3
     lesion_grow: float = 0.12
     lesion_min_ml: float = 0.02
     operating_point: str = "measuring"
