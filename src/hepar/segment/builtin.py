@@ -18,6 +18,7 @@ from hepar.segment.grid import model_geometry, onto_model, onto_native
 from hepar.segment.lesions import Lesions, outline_lesions
 from hepar.segment.liver import cut_notice, find_liver, liver_parts, outline_liver
 from hepar.segment.network import Network
+from hepar.segment.outside import beside_liver
 from hepar.segment.region import RegionNetwork, finer_map, region_input
 from hepar.segment.settings import SegmentSettings
 from hepar.segment.site import SiteModel
@@ -117,12 +118,14 @@ class Builtin:
         names = labels or ["unknown"] * (1 + len(others))
         named = [(phase, name) for phase, name in zip(others, names[1:], strict=True) if phase.accepted]
         coarse = liver_parts(organs, self.settings)
-        image, geometry, seen = region_input(reference, names[0], named, coarse, organs.geometry)
+        image, geometry, levels = region_input(reference, names[0], named, coarse, organs.geometry)
         progress(0.1)
         self.network.release()
-        region = self.region.look(image, geometry, seen)
+        region = self.region.look(image, geometry, len(levels))
         self.region.release()
-        del image
+        none = beside_liver(region, organs, image, levels)
+        region.lesion[none], region.liver[none] = 0, 0
+        del image, none
         finer = finer_map(region, organs)
         liver = liver_parts(finer, self.settings)
         progress(0.3)

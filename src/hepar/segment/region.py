@@ -79,8 +79,8 @@ def region_input(
     others: Sequence[tuple[AlignedPhase, PhaseLabel]],
     liver: NDArray[np.bool_],
     coarse: Geometry,
-) -> tuple[NDArray[np.float32], Geometry, int]:
-    """The input of the network, its grid and how many phases it holds.
+) -> tuple[NDArray[np.float32], Geometry, dict[int, float]]:
+    """The input of the network, its grid, and the liver's median in HU of each channel that holds a phase.
 
     liver: on the organ network's grid `coarse`. Of two phases for one channel the first counts.
     """
@@ -89,19 +89,20 @@ def region_input(
     geometry = whole.crop(box)
     inside = onto_native(liver.astype(np.float32), coarse, geometry) > 0.75
     image = np.zeros((4, *geometry.shape), np.float32)
-    filled: set[int] = set()
+    levels: dict[int, float] = {}
     volumes = [(reference, SLOTS.get(label, _UNKNOWN_SLOT))]
     for phase, name in others:
         if name in SLOTS:
             volumes.append((Volume(phase.hu, reference.geometry.crop(phase.box), reference.modality), SLOTS[name]))
     for volume, slot in volumes:
-        if slot not in filled and _fill(image[slot], volume, geometry, inside):
-            filled.add(slot)
-    return image, geometry, len(filled)
+        level = _fill(image[slot], volume, geometry, inside) if slot not in levels else None
+        if level is not None:
+            levels[slot] = level
+    return image, geometry, levels
 
 
-def _fill(channel: NDArray[np.float32], volume: Volume, geometry: Geometry, liver: NDArray[np.bool_]) -> bool:
-    """One phase relative to its liver; False, and nothing written, where it does not reach the liver."""
+def _fill(channel: NDArray[np.float32], volume: Volume, geometry: Geometry, liver: NDArray[np.bool_]) -> float | None:
+    """One phase relative to its liver, whose median is returned; None, and nothing written, where it reaches none."""
     gone = volume.array == NOT_COVERED_HU
     hu = Volume(np.where(gone, np.int16(PADDING_HU), volume.array), volume.geometry, volume.modality)
     values = onto_model(hu, geometry)
@@ -110,10 +111,11 @@ def _fill(channel: NDArray[np.float32], volume: Volume, geometry: Geometry, live
         seen &= onto_native(gone.astype(np.float32), volume.geometry, geometry) < 0.25
     sample = values[liver & seen]
     if sample.size < 1000:
-        return False
-    channel[...] = np.clip((values - np.median(sample)) / RELATIVE_HU, -LIMIT, LIMIT)
+        return None
+    level = float(np.median(sample))
+    channel[...] = np.clip((values - level) / RELATIVE_HU, -LIMIT, LIMIT)
     channel[~seen] = 0
-    return True
+    return level
 
 
 def finer_map(region: Region, organs: OrganMap) -> OrganMap:
