@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -300,3 +302,16 @@ def test_dicom_and_its_labels_meet_on_one_grid(shared_data: Path) -> None:
     liver = onto(labels, first_label, hu.shape, first) == 1
     assert 1000 < liver.sum() * 0.027 < 1500
     assert ((hu[liver] > 60) & (hu[liver] < 200)).mean() > 0.97
+
+
+def test_a_signal_to_the_whole_group_leaves_the_samples_coming(recipe: Recipe, tmp_path: Path) -> None:
+    """SIGTERM to the process that makes samples, as in a group that is stopped: they come until the run has saved."""
+    from hepar.learn.source import batches
+
+    stream = batches(recipe, 0, tmp_path, worker=True)
+    next(stream)
+    (worker,) = stream._workers
+    os.kill(worker.pid, signal.SIGTERM)
+    for _ in range(12):  # more than are made ahead
+        hu, _ = next(stream)
+        assert hu.shape == (1, 16, 32, 32)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from hepar.errors import WrongCall
 from hepar.learn.atlas import Atlas, hepar_atlas, totalseg_atlas
@@ -63,6 +64,9 @@ class Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Endless; loads the atlases in the process that iterates."""
         torch.set_num_threads(1)
+        if get_worker_info() is not None:
+            # Whoever stops a run signals the whole group; the training saves, then it ends this process.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if self.recipe.stage == "region":
             yield from self._regions()
         pools = [load_pool(s, self.recipe.seed) for s in self.recipe.sources]
