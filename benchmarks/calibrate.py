@@ -40,7 +40,7 @@ def main() -> None:
     told = f"{source['name']} {source['version']}, {len(rows) // 2} cases, four phases and portal venous alone"
     made = fit(rows, weights=weights, source=told)
     write(made, options.out)
-    print(json.dumps(made["operating_points"], indent=1))
+    print(json.dumps({kind: made[kind]["operating_points"] for kind in ("one_phase", "several_phases")}, indent=1))
 
 
 if __name__ == "__main__":
