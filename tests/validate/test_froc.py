@@ -25,6 +25,7 @@ def test_froc_curve_by_hand():
     assert curve.at(0.499) == pytest.approx(1 / 3)
     assert curve.at(0.5) == pytest.approx(2 / 3)
     assert curve.at(8.0) == pytest.approx(2 / 3)
+    assert [curve.threshold(rate) for rate in (0.0, 0.3, 8.0)] == [0.9, 0.8, 0.2]
 
 
 def test_luna_mean_by_hand():

@@ -142,8 +142,7 @@ def found_within(rows: Sequence[Rows], curves: Sequence[Curve], rate: float = 1.
     if not sum(lesions):
         return [0] * len(rows)
     of = marks(lesions, *np.array(hits).reshape(-1, 3).T, *np.array(false).reshape(-1, 2).T)
-    curve = froc_curve(of)
-    limit = curve.thresholds[int(np.searchsorted(curve.false_per_image, rate + 1e-12, "right")) - 1]
+    limit = froc_curve(of).threshold(rate)
     return [int((of.lesion_scores[of.lesion_image == n] >= limit).sum()) for n in range(len(rows))]
 
 

@@ -67,7 +67,14 @@ class FrocCurve:
 
     def at(self, rate: float) -> float:
         """Sensitivity at this many false marks per image: the best threshold that stays within it, no interpolation."""
-        return float(self.sensitivity[int(np.searchsorted(self.false_per_image, rate + 1e-12, "right")) - 1])
+        return float(self.sensitivity[self._within(rate)])
+
+    def threshold(self, rate: float) -> float:
+        """The lowest score shown at this many false marks per image; inf where even the best mark is one too many."""
+        return float(self.thresholds[self._within(rate)])
+
+    def _within(self, rate: float) -> int:
+        return int(np.searchsorted(self.false_per_image, rate + 1e-12, "right")) - 1
 
 
 def froc_curve(of: Marks) -> FrocCurve:
