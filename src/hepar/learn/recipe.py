@@ -67,7 +67,8 @@ class Recipe:
     stage: organs (whole scan, 3 mm) or region (liver region, 1.5 mm, one to four phases). start: an ONNX file whose
     weights of equal name and shape begin the run. watched: fixed simulated cases that the run is watched on.
     each_lesion: stage region, weight of the term in which every lesion counts the same, whatever its size.
-    hard_healthy: the same for the healthy voxels that look most like a lesion. many_lesions: twice as many lesions a
+    hard_healthy, hard_outside: the same for the healthy voxels, in the liver and outside it, that look most like a
+    lesion. many_lesions: twice as many lesions a
     patch, more of them under 5 mm.
     architecture: one of ARCHITECTURES, residual if the file names none; widths and blocks are its sizes.
     """
@@ -90,6 +91,7 @@ class Recipe:
     watched: int
     each_lesion: float
     hard_healthy: float
+    hard_outside: float
     many_lesions: bool
     sha256: str
 
@@ -124,6 +126,7 @@ def read_recipe(path: Path) -> Recipe:
             watched=table.get("watched", 0),
             each_lesion=table.get("each_lesion", 0.0),
             hard_healthy=table.get("hard_healthy", 0.0),
+            hard_outside=table.get("hard_outside", 0.0),
             many_lesions=table.get("many_lesions", False),
             sha256=hashlib.sha256(raw).hexdigest(),
         )

@@ -12,6 +12,7 @@ from hepar.learn.loss import soft_dice
 REGION_LIVER = (1, 2, 3, 4)
 _CLASS_WEIGHT = (1.0, 1.0, 2.0, 2.0, 2.0)
 _HARD_SHARE = 0.003
+_HARD_OUTSIDE_SHARE = 0.001
 
 
 def region_loss(
@@ -22,6 +23,7 @@ def region_loss(
     lesion_push: float = 0.8,
     each_lesion: float = 0.0,
     hard_healthy: float = 0.0,
+    hard_outside: float = 0.0,
 ) -> torch.Tensor:
     """logits [n, 5, D, H, W], half the same at half resolution, target [n, D, H, W] uint8 with its codes above 5.
 
@@ -29,7 +31,8 @@ def region_loss(
     and veins; and the lesion-against-liver term of `total_loss`. each_lesion: weight of the same term averaged over
     lesions, not over their voxels: a lesion of 4 mm has ten voxels, one of 40 mm ten thousand. hard_healthy: weight of
     the same for the healthy voxels that look most like a lesion, two voxels and more from any (a false find is as small
-    as a small lesion; hard example mining, Shrivastava 2016, CVPR).
+    as a small lesion; hard example mining, Shrivastava 2016, CVPR). hard_outside: the same outside the liver, where
+    fluid, gut and kidney are taken for a tumour that grows outwards.
     """
     logits = logits.float()
     whole = target.long()
@@ -64,10 +67,23 @@ def region_loss(
     if healthy.any():
         loss = loss + F.softplus(margin[healthy]).mean()
         if hard_healthy:
-            far = healthy & (F.max_pool3d(lesion.float()[:, None], 5, 1, 2)[:, 0] == 0)
-            hardest = margin[far].topk(int(_HARD_SHARE * far.sum())).values
-            loss = loss + hard_healthy * F.softplus(hardest).sum() / max(len(hardest), 1)
+            loss = loss + hard_healthy * _hardest(margin[healthy & _far(lesion)], _HARD_SHARE)
+    if hard_outside:
+        any_other = channel[2] - torch.logsumexp(torch.stack((channel[0], channel[1], channel[3], channel[4])), 0)
+        outside = ((whole == 0) | not_liver) & _far(lesion)
+        loss = loss + hard_outside * _hardest(any_other[outside], _HARD_OUTSIDE_SHARE)
     return loss + 0.3 * F.cross_entropy(half.float(), named[:, ::2, ::2, ::2], weight=weight, ignore_index=IGNORE)
+
+
+def _far(lesion: torch.Tensor) -> torch.Tensor:
+    """Two voxels and more from any lesion."""
+    return F.max_pool3d(lesion.float()[:, None], 5, 1, 2)[:, 0] == 0
+
+
+def _hardest(margin: torch.Tensor, share: float) -> torch.Tensor:
+    """Mean loss of this share of voxels, those with the largest margin for "lesion"; 0 where there are none."""
+    hardest = margin.topk(int(share * len(margin))).values
+    return F.softplus(hardest).sum() / max(len(hardest), 1)
 
 
 def _shares(lesion: torch.Tensor) -> torch.Tensor:

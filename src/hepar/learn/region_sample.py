@@ -25,6 +25,8 @@ _SLOT_OF_PHASE = (0, 1, 1, 2, 3)
 _PORTAL = 3
 _SOFT_NEIGHBOURS = (Tissue.LUNG, Tissue.BONE, Tissue.BOWEL, Tissue.STOMACH, Tissue.GUT_GAS, Tissue.FAT, Tissue.AIR)
 
+_ASCITES_SHARE = 0.15
+
 
 @dataclass(frozen=True)
 class RegionSample:
@@ -40,13 +42,13 @@ def draw_phases(rng: np.random.Generator) -> list[int]:
     """Which phases a study has (indices into colour.PHASES), at most one per input channel."""
     u = rng.random()
     arterial = 1 if rng.random() < 0.2 else 2
-    if u < 0.42:
+    if u < 0.38:
         return [_PORTAL]
-    if u < 0.66:
+    if u < 0.74:
         return [0, arterial, _PORTAL, 4]
-    if u < 0.78:
+    if u < 0.83:
         return [arterial, _PORTAL]
-    if u < 0.88:
+    if u < 0.91:
         return [arterial, _PORTAL, 4]
     chosen = [p for p in (0, arterial, _PORTAL, 4) if rng.random() < 0.4]
     return chosen or [int(rng.choice([0, arterial, 4]))]
@@ -76,12 +78,17 @@ def make_region_sample(
     alpha = _texture_share(rng, contrast=atlas.contrast)
     keep_real = bool(rng.random() < 0.65)
     thin = float(rng.uniform(0.3, 1.0)) ** 0.5
+    noise_hu = float(np.exp(rng.uniform(np.log(2.5), np.log(22)))) * (0.5 if atlas.contrast else 1)
+    fluid = _ascites(tissue, liver, rng) if rng.random() < _ASCITES_SHARE else None
+    fluid_hu = rng.uniform(-2, 25)
     images, levels = [], []
     for phase in phases:
         # One seed for all phases: a fatty liver is fatty in each, a strong enhancer enhances strongly in each.
         colours, portal_hu, hepatic_hu = draw_colours(phase, np.random.default_rng(colour_seed))
         table = _table(atlas, colours, keep_real=keep_real and phase == _PORTAL)
         hu = table[tissue] + alpha[tissue] * residual
+        if fluid is not None:
+            hu[fluid] = fluid_hu + 0.3 * residual[fluid]
         level = float(np.median(hu[liver])) if liver.any() else float(table[Tissue.LIVER])
         if atlas.contrast and phase != _PORTAL:
             hu[tissue == Tissue.REAL_VESSEL] += 0.5 * (portal_hu + hepatic_hu) - table[Tissue.REAL_VESSEL]
@@ -102,9 +109,9 @@ def make_region_sample(
         liver &= target != 0
     free = liver & (tissue != Tissue.REAL_LESION)
     radii = draw_radii_mm(rng, many=many_lesions)
-    lesion = paint(images, phases, tissue, free, levels, radii, keep_texture=atlas.contrast, rng=rng)
+    lesion = paint(images, phases, tissue, free, levels, radii, keep_texture=atlas.contrast, noise_hu=noise_hu, rng=rng)
     target[lesion & (target != IGNORE)] = 2
-    image = _scan(images, phases, levels, liver, inside, rng, contrast=atlas.contrast)
+    image = _scan(images, phases, levels, liver, inside, noise_hu, rng, contrast=atlas.contrast)
     target[~inside] = IGNORE
     return RegionSample(image, target, tuple(phases), atlas.name)
 
@@ -124,6 +131,17 @@ def _points(
         shape, centre, size, rng, degrees=(8, 5, 5), limits=(0.75, 1.35),
         bends=((40, 14.0), (20, 6.0), (10, 2.0)), spacing_mm=REGION_SPACING_MM,
     )  # fmt: skip
+
+
+def _ascites(tissue: NDArray[np.uint8], liver: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Fat that becomes fluid: a layer around the liver, 2 to 24 mm thick, thicker here and thinner there."""
+    if not liver.any():
+        return np.zeros(liver.shape, bool)
+    uneven = torch.from_numpy(np.exp(rng.normal(0, 0.5, [n // 24 + 2 for n in liver.shape])).astype(np.float32))
+    uneven = F.interpolate(uneven[None, None], size=liver.shape, mode="trilinear", align_corners=True)[0, 0]
+    reach_mm = rng.uniform(2, 24) * uneven.numpy()
+    near: NDArray[np.bool_] = ndimage.distance_transform_edt(~liver) * REGION_SPACING_MM < reach_mm
+    return near & np.isin(tissue, (Tissue.FAT, Tissue.NEAR_LIVER_FAT))
 
 
 def _texture_share(rng: np.random.Generator, *, contrast: bool) -> NDArray[np.float32]:
@@ -181,6 +199,7 @@ def _scan(
     levels: list[float],
     liver: NDArray[np.bool_],
     inside: NDArray[np.bool_],
+    noise_hu: float,
     rng: np.random.Generator,
     *,
     contrast: bool,
@@ -189,7 +208,6 @@ def _scan(
     shape = liver.shape
     out = np.zeros((4, *shape), np.float32)
     kernel = rng.uniform(0.3, 0.9) * (0.5 if contrast else 1)
-    dose = float(np.exp(rng.uniform(np.log(2.5), np.log(22)))) * (0.5 if contrast else 1)
     thick = rng.uniform(2.0, 6.0) if rng.random() < 0.5 and not contrast else 0.0
     colour = rng.uniform(0.2, 1.1)
     mottle = 0.0 if contrast else rng.uniform(0, 0.6)
@@ -205,7 +223,7 @@ def _scan(
             # Reconstructed CT noise is coarse too: at 4 mm real livers correlate 0.2 to 0.34 (docs, virtual patients).
             coarse = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), rng.uniform(1.1, 2.2))
             noise += coarse * (mottle / max(float(coarse.std()), 1e-3))
-        hu += noise * (dose * rng.uniform(0.7, 1.4)) * (hu > -980)
+        hu += noise * (noise_hu * rng.uniform(0.7, 1.4)) * (hu > -980)
         if thick:
             hu = thick_slices(hu, max(1.0, thick / REGION_SPACING_MM), float(rng.random()))
         middle = float(np.median(hu[liver])) if liver.any() else level

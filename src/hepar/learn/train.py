@@ -91,6 +91,7 @@ class Trainer:
             loss = region_loss(
                 logits, half, target, lesion_push=push,
                 each_lesion=self.recipe.each_lesion, hard_healthy=self.recipe.hard_healthy,
+                hard_outside=self.recipe.hard_outside,
             )  # fmt: skip
         else:
             loss = total_loss(logits, half, target, lesion_push=push)
