@@ -13,8 +13,10 @@ from segment_phantom import LESION_HU, LIVER_HU, phantom
 from hepar.record import Geometry, Organ, OrganMap, Volume
 from hepar.segment import SegmentSettings
 from hepar.segment.builtin import Builtin
+from hepar.segment.candidates import candidates
 from hepar.segment.confidence import Curve, Features, confidence, shipped_curve
-from hepar.segment.lesions import _joined, _Piece, candidates, outline_lesions
+from hepar.segment.lesions import joined, outline_lesions
+from hepar.segment.outline import Piece
 
 SETTINGS = SegmentSettings()
 
@@ -177,9 +179,9 @@ def test_a_fragment_of_a_candidate_is_no_lesion_of_its_own() -> None:
     whole = tuple(slice(0, 60) for _ in range(3))
     look = Features(0.7, 0.9, 2.0, 3.0, -3.0, 0.6, 0.0, 0.0)
     large, crumb = _ball((30, 30, 20), 8), _ball((30, 30, 40), 3)
-    one = _joined([(_Piece(whole, large | crumb, look), 0.9)], grid, SETTINGS)
+    one = joined([(Piece(whole, large | crumb, look), 0.9)], grid, SETTINGS)
     assert one.labels.max() == 1
     assert one.labels[large].mean() > 0.95
     assert not one.labels[~large].any()
-    two = _joined([(_Piece(whole, large, look), 0.9), (_Piece(whole, crumb, look), 0.8)], grid, SETTINGS)
+    two = joined([(Piece(whole, large, look), 0.9), (Piece(whole, crumb, look), 0.8)], grid, SETTINGS)
     assert two.confidence == (0.9, 0.8)
