@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import util
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -194,34 +193,35 @@ def test_recipes_with_an_architecture_that_cannot_be_are_refused(tmp_path: Path)
         _recipe(tmp_path, "phases", 'stage = "region"', "")
 
 
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """benchmarks/architectures.py, which is no part of the package."""
-    path = Path(__file__).parents[2] / "benchmarks" / "architectures.py"
-    spec = util.spec_from_file_location("architectures_benchmark", path)
-    assert spec is not None
-    assert spec.loader is not None
-    made = util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+@pytest.fixture
+def _benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of benchmarks, which is no part of the package, can be imported from; the command itself loads."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    import_module("architectures")
 
 
-def test_the_edge_that_a_patch_cuts_is_no_edge(benchmark: ModuleType) -> None:
+@pytest.mark.usefixtures("_benchmarks")
+def test_the_edge_that_a_patch_cuts_is_no_edge() -> None:
     """Two half spaces two voxels apart: 3 mm, though all their other faces lie on the patch's border and agree."""
+    from side_by_side.judge import edge_mm
+
     z = np.indices((20, 16, 16))[0]
     known = np.ones(z.shape, bool)
-    assert benchmark.edge_mm(z < 8, z < 10, known) == pytest.approx(3.0)
-    assert benchmark.edge_mm(z < 8, z < 99, known) is None
+    assert edge_mm(z < 8, z < 10, known) == pytest.approx(3.0)
+    assert edge_mm(z < 8, z < 99, known) is None
     known[:, :, 8:] = False
     apart = (z < 8) | ((z < 12) & ~known)
-    assert benchmark.edge_mm(apart & known, (z < 10) & known, known) == pytest.approx(3.0)
+    assert edge_mm(apart & known, (z < 10) & known, known) == pytest.approx(3.0)
 
 
-def test_intervals_by_hand(benchmark: ModuleType) -> None:
+@pytest.mark.usefixtures("_benchmarks")
+def test_intervals_by_hand() -> None:
     """Two seeds 0.8 and 0.9: 0.85 +- 12.706 x 0.05; a difference that is the same in every patch has no width."""
-    found = benchmark.over_seeds([0.8, 0.9])
+    from side_by_side.table import over_seeds, paired
+
+    found = over_seeds([0.8, 0.9])
     assert found["low"] == pytest.approx(0.85 - 12.7062 * 0.05, abs=1e-4)
-    assert benchmark.over_seeds([0.8])["low"] is None
+    assert over_seeds([0.8])["low"] is None
     row = {
         "liver_dice": 0.8,
         "edge_mm": 2.0,
@@ -232,18 +232,21 @@ def test_intervals_by_hand(benchmark: ModuleType) -> None:
         "false": 1,
     }
     better = {**row, "liver_dice": 0.9, "found": (2, 1, 0)}
-    found = benchmark.paired([[better] * 5, [better] * 5], [[row] * 5, [row] * 5])
+    found = paired([[better] * 5, [better] * 5], [[row] * 5, [row] * 5])
     assert found["liver Dice"]["estimate"] == pytest.approx(0.1)
     assert found["liver Dice"]["high"] == pytest.approx(0.1)
     assert found["recall under 10 mm"]["low"] == pytest.approx(0.5)
     assert found["recall over 20 mm"]["estimate"] is None
 
 
-def test_lesion_auc_by_hand(benchmark: ModuleType) -> None:
+@pytest.mark.usefixtures("_benchmarks")
+def test_lesion_auc_by_hand() -> None:
     """Lesion margins 1 and 3 against healthy 0 and 2: three of four pairs are in order."""
+    from side_by_side.judge import lesion_auc
+
     logits = np.full((5, 1, 1, 5), -50.0, np.float32)
     logits[1] = 0
     logits[2, 0, 0] = [1, 3, 0, 2, 9]
     target = np.array([[[2, 2, 1, 1, 0]]], np.uint8)
-    assert benchmark.lesion_auc(logits, target) == pytest.approx(0.75)
-    assert benchmark.lesion_auc(logits, np.zeros_like(target)) is None
+    assert lesion_auc(logits, target) == pytest.approx(0.75)
+    assert lesion_auc(logits, np.zeros_like(target)) is None
