@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,46 @@ def test_the_shipped_networks_have_a_card(recipe: str, name: str) -> None:
     assert card == card_of(LEARN / recipe)
 
 
+@pytest.mark.parametrize(("recipe", "file"), [("region.toml", "CARD-region.md"), ("liver3mm.toml", "CARD.md")])
+def test_the_committed_cards_are_what_the_command_writes(recipe: str, file: str) -> None:
+    """Byte for byte, so that a card never tells of other weights, recipes, limits or figures than those that ship."""
+    assert (WEIGHTS / file).read_bytes() == card_of(LEARN / recipe).encode(), (
+        f"run hepar learn card src/hepar/learn/{recipe} -o src/hepar/segment/weights/{file}"
+    )
+
+
+def test_the_region_card_tells_figures_by_size_and_phase() -> None:
+    """Each size with four phases and with the portal venous one alone, with its interval; the real scans."""
+    card = card_of()
+    assert "| figure (95 % interval) | four phases | portal venous phase alone |" in card
+    for size in ("under 10 mm", "10 to 20 mm", "over 20 mm"):
+        row = next(line for line in card.splitlines() if line.startswith(f"| recall: {size} |"))
+        assert re.fullmatch(r"\| [^|]+( \| \d\.\d{3} \(\d\.\d{3} to \d\.\d{3}\) of \d+){2} \|", row), row
+    assert "| 3D-IRCADb case 17, portal venous" in card
+    assert "training data, own labels" in card
+
+
+def test_figures_of_other_weights_are_not_told(tmp_path: Path) -> None:
+    """Judged with another confidence file: refused. Typed of another network: left out. None: said."""
+    for name in ("region.onnx", "region.json", "figures.json"):
+        shutil.copy(WEIGHTS / name, tmp_path / name)
+    shown = (WEIGHTS / "confidence.json").read_bytes()
+    (tmp_path / "confidence.json").write_bytes(shown)
+    assert card_of(weights=tmp_path) == card_of()
+    (tmp_path / "confidence.json").write_bytes(shown + b" ")
+    with pytest.raises(Refused, match=r"figures\.json is of the weights"):
+        card_of(weights=tmp_path)
+    (tmp_path / "figures.json").unlink()
+    assert "No figures.json stands beside the network" in card_of(weights=tmp_path)
+    words = (LEARN / "region.card.toml").read_text()
+    typed = tomllib.loads(words)["figures"]["sha256"]
+    shutil.copy(LEARN / "region.toml", tmp_path / "region.toml")
+    (tmp_path / "region.card.toml").write_text(words.replace(f'"{typed}"', '"0123456789ab"'))
+    card = card_of(tmp_path / "region.toml")
+    assert "Figures were told of the network 0123456789ab, none of this one." in card
+    assert "| 3D-IRCADb case 17" not in card
+
+
 def test_operating_points_carry_wilson_intervals(tmp_path: Path) -> None:
     """18 of 31: 0.407 to 0.736. R 4.2.2: prop.test(18, 31, correct = FALSE)$conf.int"""
     for name in ("region.onnx", "region.json"):
@@ -54,13 +96,15 @@ def test_log_and_figures_are_told(tmp_path: Path) -> None:
     figures = tmp_path / "f.json"
     dice = {"estimate": 0.97, "low": 0.96, "high": 0.98}
     recall = {"all": {"lesions": 9, "estimate": None}}
-    figures.write_text(json.dumps([{"phases": "four phases", "liver_dice": dice, "recall": recall}]))
+    one = {"phases": "four phases", "liver_dice": dice, "recall": recall}
+    figures.write_text(json.dumps([one, {"phases": "one phase", "liver_dice": {"estimate": 0.5}}]))
     lines = tmp_path / "e.json"
     lines.write_text('{"case": "a"}\n{"four phases": {"vein_dice": 0.4, "found_over_20_mm": "3/4"}}\n')
     card = card_of(run=tmp_path, figures=[("virtual60", figures), ("patches", lines)])
     for needed in ("3.95 over the first tenth, 2.15 over the last", "liver Dice 0.91, share of lesions found 0.5",
-                   "| four phases: liver dice | 0.970 (0.960 to 0.980) |",
-                   "| four phases: recall: all | cannot tell of 9 |",
+                   "| figure (95 % interval) | four phases | one phase |",
+                   "| liver dice | 0.970 (0.960 to 0.980) | 0.500 |",
+                   "| recall: all | cannot tell of 9 | - |",
                    "| four phases: vein dice | 0.4 |", "| four phases: found over 20 mm | 3/4 |"):  # fmt: skip
         assert needed in card, needed
 
@@ -85,6 +129,9 @@ def test_a_recipe_that_changed_since_is_said(tmp_path: Path) -> None:
     (tmp_path / "region.card.toml").write_text(words.replace('image = "crlm-1006"', 'image = "other"'))
     with pytest.raises(WrongCall, match="no source and licence for labelled crlm-1006"):
         card_of(tmp_path / "region.toml")
+    (tmp_path / "region.card.toml").write_text("summary = none")
+    with pytest.raises(WrongCall, match="is no TOML"):
+        card_of(tmp_path / "region.toml")
 
 
 def test_the_command_writes_it(tmp_path: Path) -> None:
@@ -97,7 +144,7 @@ def test_the_command_writes_it(tmp_path: Path) -> None:
     run = CliRunner()
     target = tmp_path / "CARD.md"
     assert run.invoke(app, ["learn", "card", "-o", str(target)]).exit_code == 0
-    assert target.read_text() == card_of()
+    assert target.read_bytes() == card_of().encode()
     open_site(tmp_path / "site")
     with pytest.raises(WrongCall, match="leave --site out"):
         card_of(site=tmp_path / "site")

@@ -1,8 +1,10 @@
 """The model card of an exported network, from the files that are there: nothing in it is typed in twice.
 
 From NAME.json: hash, classes, input, steps. From the recipe: data and their shares, schedule. From RECIPE.card.toml
-beside it: what only people know (use, licences, known failures). From confidence.json: the operating points. From a
-training run's log, JSON files of figures, a site's report: what they hold. What is missing is said to be missing.
+beside it: what only people know (use, licences, known failures, figures of real scans). From confidence.json: the
+operating points. From figures.json: what `benchmarks/virtual60.py judge DIR --out figures.json` measured. From a
+training run's log, other JSON files of figures, a site's report: what they hold. What is missing is said to be missing,
+and figures of other weights are never shown.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def card_of(
 
     recipe: None: region.toml. weights: folder of the exported network; None: the shipped ones. site: its version in
     use. run: folder of a training run. figures: names and JSON files. Raises Refused where the network is not the one
-    that its JSON file describes, WrongCall where a file is missing.
+    that its JSON file describes, or figures.json is of other weights; WrongCall where a file is missing.
     """
     path = recipe or Path(__file__).parent / "region.toml"
     read = read_recipe(path)
@@ -52,9 +54,9 @@ def card_of(
         folder = model.folder
     about = _described(folder, name)
     parts = [
-        [f"# Model card: {name}", "", words["summary"].strip(), "", *_file_lines(folder, name, about)],
+        [f"# Model card: {name}", "", words["summary"].strip(), "", *_file_lines(folder, name, about, words)],
         ["## Intended use", "", words["intended_use"].strip() + f" **Not for**: {', '.join(words['not_for'])}."],
-        ["## Input and output", "", *_input(about)],
+        ["## Input and output", "", *_input(about, words)],
         ["## Training data", "", words["data"].strip(), "", *_data(read, words)],
         ["## Training", "", *_training(path, read, about, words, run)],
     ]
@@ -62,7 +64,8 @@ def card_of(
         parts.append(["## Adapted at a site", "", *_adapted(folder)])
     if read.stage == "region":
         parts.append(["## Operating points", "", *_points(folder)])
-    parts.append(["## Figures", "", *(_figures(figures) or ["See docs/reference/accuracy.md."])])
+    told = [*_measured(folder, read.stage, about, words), *_figures(figures)]
+    parts.append(["## Figures", *(line for block in told for line in ("", *block))])
     parts.append(["## Known failures", "", *(f"- {one}" for one in words["known_failures"])])
     parts.append(["## Choices and test leakage", "", words["leakage"].strip()])
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
@@ -71,7 +74,10 @@ def card_of(
 def _toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise WrongCall(f"{path.name} is missing beside the recipe; write it as in region.card.toml")
-    words = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        words = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as fault:
+        raise WrongCall(f"{path.name} is no TOML: {fault}; mend it") from None
     needed = ("summary", "intended_use", "not_for", "data", "training", "known_failures", "leakage", "source")
     missing = [key for key in needed if key not in words]
     if missing:
@@ -90,13 +96,14 @@ def _described(folder: Path, name: str) -> dict[str, Any]:
     return read
 
 
-def _file_lines(folder: Path, name: str, about: dict[str, Any]) -> list[str]:
+def _file_lines(folder: Path, name: str, about: dict[str, Any], words: dict[str, Any]) -> list[str]:
     mb = (folder / f"{name}.onnx").stat().st_size / 1e6
     size = f"{about['parameters'] / 1e6:.1f} million parameters, {mb:.1f} MB, ONNX opset {about['opset']}"
-    return [f"File: `{name}.onnx`, sha256 {about['sha256'][:12]}...; {size}. Research use only; no certified device."]
+    line = f"File: `{name}.onnx`, sha256 {about['sha256'][:12]}...; {size}. Research use only; no certified device."
+    return [" ".join((line, words.get("file", "").strip())).strip()]
 
 
-def _input(about: dict[str, Any]) -> list[str]:
+def _input(about: dict[str, Any], words: dict[str, Any]) -> list[str]:
     seen: dict[str, list[str]] = {}
     for one in about["channels"]:
         if "phase" in one:
@@ -107,10 +114,12 @@ def _input(about: dict[str, Any]) -> list[str]:
     channels = [f"{', '.join(names)}: {to}" if names[0] else to for to, names in seen.items()]
     missing = f" A place without data is {about['missing']}." if "missing" in about else ""
     missing = f" Outside the scan: {about['outside_hu']} HU." if "outside_hu" in about else missing
+    names = [name.replace("_", " ") for name in about["classes"]]
+    liver = f"The liver that is measured: {', '.join(names[k] for k in about['liver_classes'])}."
     return [
         f"- `image` [1, {len(about['channels'])}, D, H, W] float32, {about['spacing_mm']} mm, axes {about['axes']};"
         f" sides are multiples of {about['stride']}. Channels: {'; '.join(channels)}.{missing}",
-        f"- `logits` [1, {len(about['classes'])}, D, H, W]: {', '.join(about['classes']).replace('_', ' ')}.",
+        f"- `logits` [1, {len(names)}, D, H, W]: {', '.join(names)}. {liver} {words.get('output', '').strip()}".strip(),
     ]
 
 
@@ -219,13 +228,56 @@ def _share(found: int, lesions: int) -> str:
     return f"{found} of {lesions} ({p.low:.2f} to {p.high:.2f})"
 
 
-def _figures(files: Sequence[tuple[str, Path]]) -> list[str]:
-    """Every figure with an estimate that the files hold, a line each."""
-    lines = []
+def _measured(folder: Path, stage: str, about: dict[str, Any], words: dict[str, Any]) -> list[list[str]]:
+    """What RECIPE.card.toml tells of these very weights, and for stage region figures.json."""
+    typed = words.get("figures")
+    blocks = []
+    if typed and about["sha256"].startswith(typed["sha256"]):
+        blocks.append([typed["text"].strip()])
+        blocks.append(["| data | liver | lesions |", "|---|---|---|", *(_typed_row(row) for row in typed["row"])])
+    elif typed:
+        blocks.append([f"Figures were told of the network {typed['sha256'][:12]}, none of this one."])
+    if stage == "region":
+        file = folder / "figures.json"
+        if file.is_file():
+            _check_judged(folder, about, _read(file))
+            return [*blocks, *_figures([("The virtual test set `virtual60`, both networks, `measuring`", file)])]
+        blocks.append(["No figures.json stands beside the network: it was not judged on the virtual test set."])
+    return blocks
+
+
+def _typed_row(row: dict[str, Any]) -> str:
+    found = [f"{what} {_share(k, n)}" for what, k, n in row.get("found", [])]
+    told = "; ".join([*found, *([row["lesions"]] if "lesions" in row else [])])
+    return f"| {row['data']} | {row.get('liver', '-')} | {told or '-'} |"
+
+
+def _check_judged(folder: Path, about: dict[str, Any], judged: Any) -> None:
+    """Refuse figures of other weights: of organ network, region network and confidence, as `Builtin` names them."""
+    organs = json.loads(shipped("liver3mm").with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+    shown = hashlib.sha256((folder / "confidence.json").read_bytes()).hexdigest()
+    needed = hashlib.sha256((organs + about["sha256"] + shown).encode()).hexdigest()
+    if {one["weights_sha256"] for one in judged} != {needed}:
+        raise Refused(
+            f"figures.json is of the weights {judged[0]['weights_sha256'][:12]}, these are {needed[:12]}; run"
+            " benchmarks/virtual60.py judge DIR --out figures.json, or take the file away"
+        )
+
+
+def _figures(files: Sequence[tuple[str, Path]]) -> list[list[str]]:
+    """Every figure with an estimate that the files hold: a line each, and a column for each choice of phases."""
+    blocks = []
     for name, path in files:
-        lines += [f"### {name}", "", "| figure | value (95 % interval) |", "|---|---|"]
-        lines += [f"| {key} | {value} |" for key, value in _estimates(_read(path), "")] + [""]
-    return lines[:-1]
+        read = _read(path)
+        columns = [("value", read)]
+        if isinstance(read, list) and all(isinstance(one, dict) and "phases" in one for one in read):
+            columns = [(one["phases"], one) for one in read]
+        told = [dict(_estimates(one, "")) for _, one in columns]
+        head = [f"| figure (95 % interval) | {' | '.join(n for n, _ in columns)} |", "|" + "---|" * (1 + len(columns))]
+        keys = dict.fromkeys(key for one in told for key in one)
+        rows = [f"| {key} | {' | '.join(one.get(key, '-') for one in told)} |" for key in keys]
+        blocks.append([f"### {name}", "", *head, *rows])
+    return blocks
 
 
 def _read(path: Path) -> Any:
