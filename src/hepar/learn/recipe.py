@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hepar.errors import WrongCall
+from hepar.learn.recipe_keys import RECIPE_KEYS, check_atlases, check_keys
 
 STAGES = ("organs", "region")
 ARCHITECTURES = ("residual", "hybrid", "transformer", "phases", "plain")
@@ -97,9 +98,17 @@ class Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe; paths in it are relative to the file. Exactly one of minutes and steps is above zero."""
+    """Read a recipe; paths in it are relative to the file. Exactly one of minutes and steps is above zero.
+
+    Raises WrongCall for what is no TOML, for keys that no recipe has and for values that cannot be.
+    """
     raw = path.read_bytes()
-    table: dict[str, Any] = tomllib.loads(raw.decode())
+    try:
+        table: dict[str, Any] = tomllib.loads(raw.decode())
+    except ValueError as error:  # of TOML, and of bytes that are no text
+        raise WrongCall(f"{path.name} is no valid TOML ({error}); correct it there") from None
+    check_keys(table, RECIPE_KEYS, path.name)
+    check_atlases(table.get("atlas", []), path.name)
     base = path.resolve().parent
 
     def place(text: str | None) -> Path | None:
@@ -139,6 +148,10 @@ def read_recipe(path: Path) -> Recipe:
     if recipe.architecture == "phases" and recipe.stage != "region":
         raise WrongCall(
             f"{path.name}: architecture phases, stage {recipe.stage}, whose input is one phase; needed: stage region"
+        )
+    if len(recipe.shapes) != len(recipe.shape_shares):
+        raise WrongCall(
+            f"{path.name}: {len(recipe.shapes)} shapes, {len(recipe.shape_shares)} shape_shares; needed as many of both"
         )
     if (recipe.minutes > 0) == (recipe.steps > 0):
         raise WrongCall(f"{path.name}: minutes = {recipe.minutes}, steps = {recipe.steps}; set exactly one above zero")
