@@ -184,7 +184,7 @@ def card(
     if output is None:
         typer.echo(written, nl=False)
     else:
-        output.write_text(written, encoding="utf-8")
+        output.write_text(written, encoding="utf-8", newline="\n")
 
 
 class _Steps:
