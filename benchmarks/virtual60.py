@@ -8,7 +8,9 @@ that is there, as `hepar analyze` does with the phases named, once with four pha
 alone. It keeps each result below DIR/judged (and what comes before the region network below DIR/prepared), so that it
 can be stopped and goes on; other weights or code start anew. It prints liver Dice, lesion recall by size, false
 finds per scan and the calibration of confidence, with intervals that draw patients. A lesion is found when a find
-overlaps it (one to one, `hepar.validate.match_lesions`); its size is the diameter of a ball of its volume.
+overlaps it (one to one, `hepar.validate.match_lesions`); its size is the diameter of a ball of its volume. False finds
+(of the operating point `measuring`, as all of it) are counted by what the patient has there: each virtual patient is
+drawn again and asked for its tissues at the voxels of the find (`hepar.learn.false_finds`).
 `--set virtual-tuning` makes the 24 cases on which thresholds are chosen: never choose one on virtual60.
 """
 
@@ -27,8 +29,9 @@ import nibabel
 import numpy as np
 
 import hepar
+from hepar.learn.false_finds import tally, tissues_under
 from hepar.learn.prepared import prepare_case
-from hepar.record import Anatomy
+from hepar.record import Anatomy, Geometry
 from hepar.segment.builtin import Builtin
 from hepar.segment.settings import SegmentSettings
 from hepar.simulate.case import simulate_case
@@ -39,6 +42,8 @@ from hepar.validate.calibration import grouped
 from hepar.validate.detection import CaseLesions, lesion_wise
 
 STEPS_THAT_COUNT = ("ingest", "harmonise", "segment")
+RECORD = 2
+"""Number of the form of a kept result; another one is made anew."""
 
 
 def make(folder: Path, name: str, first: int, cases: int | None) -> None:
@@ -60,7 +65,7 @@ def make(folder: Path, name: str, first: int, cases: int | None) -> None:
 def judge(folder: Path, first: int, cases: int | None, threads: int) -> list[dict[str, Any]]:
     """Analyse and compare every case that is there; returns two summaries: four phases, portal venous alone."""
     engine = Builtin(SegmentSettings(threads=threads))
-    key = f"{engine.weights_sha256[:12]}-{_code()[:8]}"
+    key = f"{engine.weights_sha256[:12]}-{_code()[:8]}-{RECORD}"
     kept = folder / "judged" / key
     kept.mkdir(parents=True, exist_ok=True)
     chosen = sorted(p.parent for p in folder.glob("case-*/truth.json"))
@@ -86,7 +91,7 @@ def judge_case(case: Path, engine: Builtin, keep: Path) -> dict[str, Any]:
         ready = prepare_case(case, engine, keep)
     except hepar.errors.HeparError as reason:
         drawn = np.asarray(nibabel.load(case / truth["labels_file"]).dataobj).transpose(2, 1, 0)
-        nothing = compare(truth, drawn, None, str(reason))
+        nothing = compare(truth, drawn, None, None, str(reason))
         return {"four phases": nothing, "portal venous phase alone": nothing}
     out = {}
     for name, others in (("four phases", ready.others), ("portal venous phase alone", ())):
@@ -96,12 +101,14 @@ def judge_case(case: Path, engine: Builtin, keep: Path) -> dict[str, Any]:
             anatomy = engine.anatomy(ready.reference, ready.organs, others, labels=labels)
         except hepar.errors.HeparError as reason:
             refused = str(reason)
-        out[name] = compare(truth, ready.labels, anatomy, refused)
+        out[name] = compare(truth, ready.labels, ready.reference.geometry, anatomy, refused)
     return out
 
 
-def compare(truth: dict[str, Any], reference: Any, anatomy: Anatomy | None, refused: str | None) -> dict[str, Any]:
-    """What was found, missed and false in one outline. reference: the truth's label map; anatomy: None if refused."""
+def compare(truth: dict[str, Any], reference: Any, geometry: Geometry | None, anatomy: Anatomy | None,
+            refused: str | None) -> dict[str, Any]:  # fmt: skip
+    """What was found, missed and false in one outline. reference: the truth's label map, on geometry; anatomy: None if
+    refused. A false find tells the share of each tissue under it; null where the case cannot be drawn again."""
     lesions = np.where(reference > 10, reference, 0).astype(np.int32)
     liver = anatomy.liver if anatomy else np.zeros(reference.shape, bool)
     found = anatomy.lesions if anatomy else np.zeros(reference.shape, np.uint16)
@@ -113,6 +120,8 @@ def compare(truth: dict[str, Any], reference: Any, anatomy: Anatomy | None, refu
     hit = {ids[pair.ref - 1]: pair for pair in match.pairs}
     order = [int(found[match.pred_labels == k].max()) for k in range(1, match.pred_voxels.size + 1)]
     true = {order[pair.pred - 1] for pair in match.pairs}
+    false = [k for k in range(1, len(confidence) + 1) if k not in true]
+    under = tissues_under(truth, reference, geometry, found, false) if geometry and false else {}
     strict = match_lesions(found.astype(np.int32), lesions, criterion="iou>0.1", instances=True)
     return {
         "case": truth["case"], "type": truth["type"], "cirrhosis": truth["cirrhosis"], "steatosis": truth["steatosis"],
@@ -127,6 +136,7 @@ def compare(truth: dict[str, Any], reference: Any, anatomy: Anatomy | None, refu
         "finds": [
             {"diameter_mm": round((6000 * int((found == k).sum()) * voxel_ml / np.pi) ** (1 / 3), 2),
              "confidence": confidence[k - 1], "true": k in true}
+            | ({"under": under and under[k]} if k in false else {})
             for k in range(1, len(confidence) + 1)
         ],
     }  # fmt: skip
@@ -154,6 +164,7 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
                for k in sorted({one[key] for r in results for one in r["lesions"] for key in ("kind", "seat")})},
         },
         "finds": len(finds),
+        "false_finds": tally(f["under"] for r in results for f in r["finds"] if not f["true"]),
     }  # fmt: skip
     if finds:
         sure = np.array([f["confidence"] for f in finds])
@@ -207,6 +218,11 @@ def table(result: dict[str, Any]) -> str:
               f"false finds per scan    {shown(result['false_per_scan'])}",
               f"calibration error       {result.get('expected_calibration_error', '-')} ({result['finds']} finds)",
               f"Dice of found (median)  {result['median_dice_of_found']}"]  # fmt: skip
+    false = result["false_finds"]
+    lines.append(f"false finds             {false['finds']}; by what lies there, in most of the find and in a quarter:")
+    lines += [f"  {name:<26} {row['most']:>3} {row['much']:>3}" for name, row in false["by_tissue"].items()]
+    if false["not_known"]:
+        lines.append(f"  {'not known':<26} {false['not_known']:>3}")
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from .perfusion import perfused_hu
 from .planes import NoiseShape
 from .scanner import Looks, scan
 from .settings import SimulationSettings
+from .shapes import Grid
 from .still import GRAIN, Sampled, StillPatient, region_of
 from .study import plan_series, scan_geometry, write_nifti, write_phase
 from .tumour import Envelope, TumourInlay
@@ -56,10 +57,8 @@ def simulate_case(
     case = draw_case(distribution, number, anatomy)
     settings = _with_output(case.settings, output)
     geometry = scan_geometry(settings)
-    breathings = [Breathing.draw(distribution.rng(number, 7, n), p.shift_lps_mm, p.bend_mm)
-                  for n, p in enumerate(settings.phases)]  # fmt: skip
-    margin = max(b.reach_mm for b in breathings) + settings.scanner.thickness_mm + 4
-    cover = region_of([geometry], case.patient, margin, COVER_MM)
+    breathings = breathings_of(case, distribution)
+    cover = cover_of(case, geometry, breathings)
     grain = distribution.tables["patient"].get("grain", GRAIN)
     still = StillPatient(case.patient, cover, distribution.rng(number, 8), case.warp, grain)
     built_on = () if anatomy is None else (anatomy.sha256,)
@@ -82,6 +81,18 @@ def simulate_case(
         truth["anatomy_sha256"] = anatomy.sha256
     (out_dir / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     return truth
+
+
+def breathings_of(case: Case, distribution: Distribution) -> list[Breathing]:
+    """How the organs lie in each phase of a case."""
+    return [Breathing.draw(distribution.rng(case.number, 7, n), p.shift_lps_mm, p.bend_mm)
+            for n, p in enumerate(case.settings.phases)]  # fmt: skip
+
+
+def cover_of(case: Case, geometry: Geometry, breathings: Sequence[Breathing]) -> Grid:
+    """The even grid on which a case is sampled, at rest and in every phase."""
+    margin = max(b.reach_mm for b in breathings) + case.settings.scanner.thickness_mm + 4
+    return region_of([geometry], case.patient, margin, COVER_MM)
 
 
 def _with_output(settings: SimulationSettings, output: str) -> SimulationSettings:

@@ -95,6 +95,14 @@ class Plane:
         return (jw, iw), out
 
 
+class Places(Plane):
+    """Any places of the world, (n, 3) in LPS mm, handled as a plane of one column."""
+
+    def __init__(self, points_lps_mm: NDArray[np.float64], cover: Grid) -> None:
+        self.shape, self.cover, self.straight = (len(points_lps_mm), 1), cover, False
+        self.x, self.y, self.z = (np.asarray(points_lps_mm[:, [axis]], np.float32) for axis in range(3))
+
+
 class Sampler:
     """One field, asked for plane after plane of the same scan: what all planes share is worked out once.
 
