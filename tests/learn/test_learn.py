@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -305,13 +306,15 @@ def test_dicom_and_its_labels_meet_on_one_grid(shared_data: Path) -> None:
 
 
 def test_a_signal_to_the_whole_group_leaves_the_samples_coming(recipe: Recipe, tmp_path: Path) -> None:
-    """SIGTERM to the process that makes samples, as in a group that is stopped: they come until the run has saved."""
+    """SIGTERM and Ctrl-C to the process that makes samples, as to a whole group: they come until the run has saved."""
     from hepar.learn.source import batches
 
-    stream = batches(recipe, 0, tmp_path, worker=True)
-    next(stream)
-    (worker,) = stream._workers
-    os.kill(worker.pid, signal.SIGTERM)
-    for _ in range(12):  # more than are made ahead
-        hu, _ = next(stream)
-        assert hu.shape == (1, 16, 32, 32)
+    with batches(recipe, 0, tmp_path, worker=True) as stream:
+        next(stream)
+        (worker,) = multiprocessing.active_children()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(worker.pid or 0, number)
+        for _ in range(12):  # more than are made ahead
+            hu, _ = next(stream)
+            assert hu.shape == (1, 16, 32, 32)
+    assert not multiprocessing.active_children()

@@ -25,14 +25,21 @@ Cases = Annotated[int, typer.Option(min=1, help="Simulated cases, the same ones 
 
 @app.command()
 def train(
-    recipe: RecipeFile, run: Run, threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 2
+    recipe: RecipeFile,
+    run: Run,
+    threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 2,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Train, or go on training, until the recipe's time or steps are over. Ctrl-C keeps what was learnt."""
+    """Train, or go on training, until the recipe's time or steps are over. Ctrl-C keeps what was learnt (exit 130)."""
     _torch()
     from hepar.learn.recipe import read_recipe
     from hepar.learn.train import train as run_training
 
-    run_training(read_recipe(_file(recipe)), run, threads=threads)
+    ended = run_training(read_recipe(_file(recipe)), run, threads=threads, device=device)
+    if ended.signal:
+        kept = f"{ended.step} steps ({ended.minutes:.1f} min) are kept in {ended.state.name}; the same command goes on"
+        typer.echo(f"hepar: stopped; {kept if ended.step else 'nothing was learnt yet'}", err=True)
+        raise typer.Exit(128 + ended.signal)
 
 
 @app.command()
@@ -46,10 +53,11 @@ def export(
     from hepar.learn.export import export as write
     from hepar.learn.recipe import read_recipe
 
+    read = read_recipe(_file(recipe))
     state = run / "state.pt"
     if not state.is_file():
         raise WrongCall(f"{run.name} holds no state.pt; train first, or give the folder of a training run")
-    typer.echo(str(write(state, output, read_recipe(_file(recipe)))))
+    typer.echo(str(write(state, output, read)))
 
 
 @app.command()

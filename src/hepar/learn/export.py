@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hepar.errors import Fault
+from hepar.errors import Fault, WrongCall
 from hepar.learn.classes import (
     CLASS_NAMES,
     LIVER_CLASSES,
@@ -47,13 +47,19 @@ def export(state_file: Path, folder: Path, recipe: Recipe) -> Path:
 
     Input `image` [1, channels, D, H, W] float32, output `logits` [1, classes, D, H, W]; D, H, W are free multiples of
     16. The weights of the region network are stored in half precision (and used in single): half the file, logits
-    within 0.05.
+    within 0.05. Raises WrongCall where the run was last trained with another recipe than this one.
     """
     import onnx
 
-    state = torch.load(state_file, weights_only=True)
-    net = averaged_network(state)
+    state = torch.load(state_file, weights_only=True, map_location="cpu")
     stage = state.get("stage", "organs")
+    for what, trained, given in (("stage", stage, recipe.stage), ("recipe", state["recipe"], recipe.sha256)):
+        if trained != given:
+            raise WrongCall(
+                f"the run was trained with {what} {trained[:12]}, this recipe's is {given[:12]};"
+                " give the recipe file as it was when the run was trained"
+            )
+    net = averaged_network(state)
     name, inputs = NAMES[stage], net.inputs
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.onnx"
@@ -90,6 +96,7 @@ def export(state_file: Path, folder: Path, recipe: Recipe) -> Path:
         "modality": "CT",
         "training": {
             "recipe_sha256": recipe.sha256,
+            **({"start": state["start"]} if state.get("start") else {}),
             "steps": state["step"],
             "minutes": round(state["seconds"] / 60, 1),
         },

@@ -7,13 +7,18 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hepar.errors import Fault
+from hepar.errors import Fault, WrongCall
 
 
 def start_from(net: nn.Module, weights: Path) -> int:
-    """Copy what an exported network holds under the same name and in the same shape; how many tensors were copied."""
+    """Copy what an exported network holds under the same name and in the same shape; how many tensors were copied.
+
+    Raises WrongCall where the file is missing, is no ONNX or shares nothing with the network.
+    """
     own = net.state_dict()
     shared = {name: value for name, value in _read(net, weights).items() if value.shape == own[name].shape}
+    if not shared:
+        raise WrongCall(f"{weights.name} shares no weights with this network; start from one of the same architecture")
     net.load_state_dict({**own, **shared})
     return len(shared)
 
@@ -41,7 +46,12 @@ def _read(net: nn.Module, weights: Path) -> dict[str, torch.Tensor]:
     import onnx
     from onnx import numpy_helper
 
-    graph = onnx.load(str(weights)).graph
+    if not weights.is_file():
+        raise WrongCall(f"the weights {weights.name} to start from are not there; give the path of an exported network")
+    try:
+        graph = onnx.load(str(weights)).graph
+    except Exception as error:  # of protobuf, which onnx does not name
+        raise WrongCall(f"the weights {weights.name} are no ONNX file; give an exported network") from error
     stored = {i.name.removesuffix(".half"): numpy_helper.to_array(i).astype("float32") for i in graph.initializer}
     own = net.state_dict()
     read = {name: torch.from_numpy(value) for name, value in stored.items() if name in own}

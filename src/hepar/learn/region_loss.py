@@ -90,6 +90,6 @@ def _shares(lesion: torch.Tensor) -> torch.Tensor:
     """One weight per lesion voxel, in their order: the same sum for each connected lesion, 1 in all."""
     joined = ndimage.generate_binary_structure(lesion.dim(), 1)
     joined[0], joined[2] = False, False  # never across the patches of a batch
-    parts, count = ndimage.label(lesion.numpy(), joined)
-    sizes = torch.from_numpy(parts).flatten().bincount(minlength=count + 1)
-    return 1 / (count * sizes[torch.from_numpy(parts)[lesion].long()])
+    parts, count = ndimage.label(lesion.cpu().numpy(), joined)
+    of_voxel = torch.from_numpy(parts)[lesion.cpu()].long()
+    return (1 / (count * of_voxel.bincount(minlength=count + 1)[of_voxel])).to(lesion.device)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import signal
+import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from hepar.errors import WrongCall
+from hepar.errors import Fault, HeparError, WrongCall
 from hepar.learn.atlas import Atlas, hepar_atlas, totalseg_atlas
 from hepar.learn.negative import negative_atlas
 from hepar.learn.pseudo import pseudo_atlas
@@ -23,6 +25,7 @@ from hepar.learn.slices2d import SliceSet, read_slices, slice_sample
 from hepar.learn.virtual import virtual_atlas
 
 _A = TypeVar("_A", Atlas | SliceSet, RegionAtlas)
+Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 def load_atlases(source: AtlasSource, seed: int) -> list[Atlas]:
@@ -50,10 +53,11 @@ def load_pool(source: AtlasSource, seed: int) -> list[Atlas | SliceSet]:
 
 
 class Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
-    """Samples first, first + 1, ... as (image, target uint8).
+    """Batches of one: samples first, first + 1, ... as (image, target uint8), each with an axis of 1 before it.
 
     image: HU as int16 for stage organs, float16 [4, ...] relative to the liver for stage region.
-    keep: folder where the anatomies of stage region are stored.
+    keep: folder where the anatomies of stage region are stored. An error ends the stream and is its last item, as it
+    is: DataLoader would make a traceback with the paths of this machine of its text.
     """
 
     def __init__(self, recipe: Recipe, first: int, keep: Path) -> None:
@@ -61,14 +65,23 @@ class Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
         self.first = first
         self.keep = keep
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def __iter__(self) -> Iterator[Batch | HeparError]:
         """Endless; loads the atlases in the process that iterates."""
         torch.set_num_threads(1)
         if get_worker_info() is not None:
-            # Whoever stops a run signals the whole group; the training saves, then it ends this process.
+            # Whoever stops a run signals the whole group; the training saves, then `batches` ends this process.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if self.recipe.stage == "region":
-            yield from self._regions()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for image, target in self._regions() if self.recipe.stage == "region" else self._organs():
+                yield image[None], target[None]
+        except HeparError as error:
+            yield error
+        except Exception as error:
+            what = f"{type(error).__name__} in {_where(error)}"
+            yield Fault(f"a training sample could not be made ({what}); check the recipe's scans, or report this")
+
+    def _organs(self) -> Iterator[Batch]:
         pools = [load_pool(s, self.recipe.seed) for s in self.recipe.sources]
         number = self.first
         while True:
@@ -76,7 +89,7 @@ class Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
             yield torch.from_numpy(np.round(sample.hu).astype(np.int16)), torch.from_numpy(sample.target)
             number += 1
 
-    def _regions(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def _regions(self) -> Iterator[Batch]:
         pools = [
             [stored_atlas(s, self.recipe.seed + v, self.keep) for v in range(s.variants)] for s in self.recipe.sources
         ]
@@ -111,7 +124,45 @@ def _pick(recipe: Recipe, pools: list[list[_A]], rng: np.random.Generator) -> tu
     return atlas, recipe.shapes[int(rng.choice(len(shares), p=shares / shares.sum()))]
 
 
-def batches(recipe: Recipe, first: int, keep: Path, *, worker: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of one sample from number `first` on, made in one process of their own if asked."""
+@contextmanager
+def batches(recipe: Recipe, first: int, keep: Path, *, worker: bool) -> Iterator[Iterator[Batch]]:
+    """Batches of one sample from number `first` on, made in one process of their own if asked, which ends with this.
+
+    Raises WrongCall where a file of the recipe is missing. Drawing one raises what making it raised: HeparError, and
+    Fault for anything else.
+    """
+    for source in recipe.sources:
+        for path in (source.image, source.labels, source.pseudo and source.pseudo.network):
+            if path and not path.exists():
+                raise WrongCall(f"{path.name}, from which the recipe makes an anatomy, is not there; see its [[atlas]]")
     ahead = 8 if worker else None
-    return iter(DataLoader(Stream(recipe, first, keep), batch_size=1, num_workers=int(worker), prefetch_factor=ahead))
+    loader = DataLoader(Stream(recipe, first, keep), batch_size=None, num_workers=int(worker), prefetch_factor=ahead)
+    made = iter(loader)
+    try:
+        yield _drawn(made)
+    finally:
+        if worker:
+            _end(made)
+
+
+def _drawn(made: Iterator[Batch | HeparError]) -> Iterator[Batch]:
+    for one in made:
+        if isinstance(one, HeparError):
+            raise one
+        yield one
+
+
+def _end(made: Any) -> None:
+    """End the worker now: it ignores the signals that Python would end it by at its own exit, and so would be waited
+    for without end."""
+    made._shutdown_workers()
+    for process in made._workers:
+        if process.is_alive():  # in the midst of an anatomy, which takes longer than torch waits
+            process.kill()
+            process.join()
+
+
+def _where(error: BaseException) -> str:
+    """Module and line of the last place in hepar."""
+    places = [(str(frame.f_globals["__name__"]), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    return [f"{name}:{line}" for name, line in places if name.startswith("hepar.")][-1]

@@ -61,11 +61,12 @@ def _of_organs(name: str, target: NDArray[np.uint8], p: Probabilities) -> _Seen:
 def watch(net: nn.Module, cases: list[Case], *, bf16: bool) -> dict[str, float]:
     """Mean Dice of liver and lesions, share of the lesions found and false finds per case; {} without cases."""
     net.eval()
+    device = next(net.parameters()).device
     seen = []
     for image, worth in cases:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            logits = net(image.float().contiguous(memory_format=torch.channels_last_3d))[0]
-        seen.append(worth(logits.float().softmax(0).numpy()))
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            logits = net(image.to(device).float().contiguous(memory_format=torch.channels_last_3d))[0]
+        seen.append(worth(logits.float().softmax(0).cpu().numpy()))
     out = {}
     for name, values in (("liver", [s.liver_dice for s in seen]), ("lesion", [s.lesion_dice for s in seen])):
         known = [v for v in values if v is not None]
