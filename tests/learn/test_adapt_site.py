@@ -64,6 +64,61 @@ def test_a_changed_trace_is_known(tmp_path: Path) -> None:
         check_trace(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "log.jsonl is missing"), (b"[1]\n", "line 1 is no line of a trace"), (b"{\n", "line 1 is no line")],
+)
+def test_a_trace_that_is_none_is_refused(tmp_path: Path, content: bytes | None, says: str) -> None:
+    open_site(tmp_path, now=_clock)
+    log = tmp_path / "log.jsonl"
+    log.unlink()
+    if content is not None:
+        log.write_bytes(content)
+    with pytest.raises(Refused, match=says):
+        check_trace(tmp_path)
+
+
+def test_the_commands_read_the_trace(tmp_path: Path) -> None:
+    """Rolling back is done whatever the trace says, with a warning; a card of an edited site is refused."""
+    from typer.testing import CliRunner
+
+    from hepar.cli.app import app
+
+    open_site(tmp_path, now=_clock)
+    for content in ("a", "b", "c"):
+        promote(tmp_path, _attempt(tmp_path, content), now=_clock)
+    back = CliRunner().invoke(app, ["learn", "rollback", "--site", str(tmp_path)])
+    assert (back.stdout, back.stderr) == ("version 0002 is in use\n", "")
+    log = tmp_path / "log.jsonl"
+    log.write_text(log.read_text().replace("0003", "0009"))
+    back = CliRunner().invoke(app, ["learn", "rollback", "--site", str(tmp_path)])
+    assert (back.exit_code, back.stdout) == (0, "version 0001 is in use\n")
+    assert back.stderr.startswith("warning: the site's log.jsonl was changed before line 5: it holds the hash ")
+    refused = CliRunner().invoke(app, ["learn", "card", "--site", str(tmp_path)]).exception
+    assert isinstance(refused, Refused)
+    assert "changed before line 5" in str(refused)
+
+
+def test_cases_that_cannot_be_read_leave_no_site(tmp_path: Path) -> None:
+    """Five cases whose image is text: refused, and the folder given with --site is not made."""
+    pytest.importorskip("torch")
+    from hepar.learn.adapt import Plan, adapt
+
+    for number in range(5):
+        case = tmp_path / "cases" / f"{number}"
+        case.mkdir(parents=True)
+        for name in ("portal_venous.nii", "labels.nii"):
+            (case / name).write_text("no image")
+    site = tmp_path / "site"
+    with pytest.raises(Refused, match=r"^case 1 "):
+        adapt(tmp_path / "cases", site, Plan(threads=1), lambda step, share: None)
+    assert not site.exists()
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "text.txt").write_text("x")
+    with pytest.raises(WrongCall, match="holds other things"):
+        adapt(tmp_path / "cases", tmp_path / "thesis", Plan(threads=1), lambda step, share: None)
+
+
 @pytest.mark.parametrize("name", ["region.onnx", "confidence.json", "version.json"])
 def test_damage_is_refused_and_rolled_back(tmp_path: Path, name: str) -> None:
     """A byte more in any file, or none of it: refused with both hashes; rollback passes the version over."""

@@ -135,7 +135,9 @@ def test_air_is_background(tmp_path: Path) -> None:
         (SHIFT.replace("[0, 200]", "[200, 0]"), "liver = 1", "runs from low to high"),
         (SHIFT + '\noutput = "guess"', "liver = 1", "output is 'guess'"),
         (SHIFT + "\noverlap = 1", "liver = 1", "overlap must lie"),
-        (SHIFT + "\nsize = 3", "liver = 1", "its keys are axes, channels"),
+        (SHIFT + "\nsize = 3", "liver = 1", r"\[onnx\]: unknown size; its keys are axes, channels"),
+        (SHIFT.replace("spacing_mm", "spacing"), "liver = 1", r"\[onnx\]: unknown spacing; its keys .*spacing_mm"),
+        (SHIFT.replace("axes =", "# axes ="), "liver = 1", "axes must say where"),
         (SHIFT, "liver = 7", "label 7 is not in the network, which has 3 channels"),
         (SHIFT, "lesion = 2", "gave the label 1, which its engine file does not name"),
         (

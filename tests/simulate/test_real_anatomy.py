@@ -105,6 +105,22 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         load_labelled(image, tmp_path / "missing.nii")
 
 
+def test_files_that_are_no_nifti_are_refused(tmp_path: Path) -> None:
+    """Text, a compressed file that breaks off, and a series of volumes: each named, none a fault of hepar's."""
+    one, affine = body(), np.diag([-STEP, -STEP, STEP, 1])
+    image, text = tmp_path / "ct.nii.gz", tmp_path / "text.nii"
+    nib.save(nib.Nifti1Image(one.hu.transpose(2, 1, 0), affine), image)
+    text.write_text("no image")
+    broken, series = tmp_path / "broken.nii.gz", tmp_path / "series.nii"
+    broken.write_bytes(image.read_bytes()[:4000])
+    nib.save(nib.Nifti1Image(np.zeros((9, 9, 9, 2), np.int16), affine), series)
+    with pytest.raises(WrongCall, match="the anatomy's CT cannot be read as NIfTI"):
+        load_labelled(text, image)
+    for labels, says in ((text, "cannot be read"), (broken, "cannot be read"), (series, "has 4 dimensions")):
+        with pytest.raises(WrongCall, match=f"the anatomy's labels {says}"):
+            load_labelled(image, labels)
+
+
 def test_the_real_volume_becomes_a_patient(shared_data: Path) -> None:
     folder = shared_data / "ct"
     source = load_labelled(folder / "totalseg-native.nii.gz", folder / "totalseg-native_organs.nii.gz")

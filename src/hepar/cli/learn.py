@@ -159,11 +159,19 @@ def adapt(
 
 @app.command()
 def rollback(site: Annotated[Path, typer.Option(help="The site's folder of versions.")]) -> None:
-    """Go back to the version that a site used before, and in the end to the shipped model."""
+    """Go back to the version that a site used before, and in the end to the shipped model.
+
+    Warns where the site's trace of changes was edited."""
+    from hepar.errors import Refused
+    from hepar.learn.adapt_site import check_trace
     from hepar.learn.adapt_site import rollback as back
 
     version = back(site)
     typer.echo("the shipped model is in use" if version is None else f"version {version} is in use")
+    try:
+        check_trace(site)
+    except Refused as reason:  # going back is the way out of damage: it is done, whatever the trace says
+        typer.echo(f"warning: {reason}", err=True)
 
 
 @app.command()
@@ -179,7 +187,10 @@ def card(
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; default: print.")] = None,
 ) -> None:
-    """Write the model card of an exported network from the files that are there, as Markdown."""
+    """Write the model card of an exported network from the files that are there, as Markdown.
+
+    A site's card is refused where its trace of changes was edited."""
+    from hepar.learn.adapt_site import check_trace
     from hepar.learn.card import card_of
 
     named = []
@@ -188,6 +199,8 @@ def card(
         if not equals:
             raise WrongCall(f"--figures {text}: needed NAME=FILE")
         named.append((name, _file(Path(file))))
+    if site is not None and site.is_dir():
+        check_trace(site)
     written = card_of(recipe and _file(recipe), weights=weights, site=site, run=run, figures=named)
     if output is None:
         typer.echo(written, nl=False)

@@ -38,7 +38,7 @@ from hepar.learn.adapt_judge import (
 )
 from hepar.learn.adapt_report import figures, write_report
 from hepar.learn.adapt_sample import SiteVolume, site_volume
-from hepar.learn.adapt_site import attempt, open_site, promote, trace
+from hepar.learn.adapt_site import attempt, check_site, open_site, promote, trace
 from hepar.learn.calibrate import write
 from hepar.learn.recipe import Recipe, read_recipe
 from hepar.segment.builtin import Builtin
@@ -80,14 +80,16 @@ class Outcome:
 
 def adapt(folder: Path, site: Path, plan: Plan, tell: Tell) -> Outcome:
     """Make, judge and promote or refuse a candidate. Raises Refused for a set of cases that is not in order, with the
-    report already in the site folder, and WrongCall for folders that are none."""
+    report already in the site folder, and WrongCall for folders that are none. Cases that cannot be read leave no site
+    folder behind."""
     cases = find_cases(folder)
-    was = open_site(site)
+    check_site(site)
     with tempfile.TemporaryDirectory(prefix="hepar-adapt-") as scratch:
         work = plan.work or Path(scratch)
         engine = Builtin(SegmentSettings(threads=plan.threads, lesion_min_confidence=0.0))
         ready = _Prepared(cases, engine, work / "prepared")
         about, objections = _check(ready, tell)
+        was = open_site(site)
         document: dict[str, Any] = {
             "schema": "hepar-adapt-report/1.0",
             "hepar": hepar.__version__,

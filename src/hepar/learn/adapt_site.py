@@ -29,14 +29,22 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def check_site(folder: Path) -> None:
+    """Whether `open_site` can have this folder; nothing is written. Raises WrongCall for a folder that holds other
+    things, Refused for a damaged pointer."""
+    if (folder / CURRENT).is_file():
+        current(folder)
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise WrongCall("the folder given with --site holds other things than a site; name a new or an empty one")
+
+
 def open_site(folder: Path, *, now: Clock = utc_now) -> dict[str, Any]:
     """The pointer; a folder that is not there, or empty, becomes a site that uses the shipped model.
 
-    Raises WrongCall for a folder that holds other things.
+    Raises what `check_site` raises.
     """
+    check_site(folder)
     if not (folder / CURRENT).is_file():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise WrongCall("the folder given with --site holds other things than a site; name a new or an empty one")
         folder.mkdir(parents=True, exist_ok=True)
         _point(folder, None, [])
         trace(folder, "opened", now=now)
@@ -123,12 +131,20 @@ def trace(folder: Path, event: str, *, now: Clock = utc_now, **what: Any) -> Non
 
 
 def check_trace(folder: Path) -> int:
-    """How many lines the log has. Raises Refused where a line was changed or taken out."""
+    """How many lines the log has. Raises Refused where it is missing, or a line before the last was changed, added or
+    taken out. What happened to the last line alone is only seen once another one follows."""
+    if not (folder / LOG).is_file():
+        raise Refused(f"the site's {LOG} is missing; needed: the trace of every change; ask who took it away")
     last = None
     lines = (folder / LOG).read_bytes().splitlines()
     for number, line in enumerate(lines, 1):
-        if json.loads(line)["line_before_sha256"] != last:
-            raise Refused(f"{LOG} was changed before line {number}: its hash does not fit; ask who edited it")
+        try:
+            before = json.loads(line)["line_before_sha256"]
+        except (ValueError, KeyError, TypeError):
+            raise Refused(f"the site's {LOG}: line {number} is no line of a trace; ask who edited it") from None
+        if before != last:
+            raise Refused(f"the site's {LOG} was changed before line {number}: it holds the hash {str(before)[:12]},"
+                          f" needed {str(last)[:12]}; ask who edited it")  # fmt: skip
         last = hashlib.sha256(line).hexdigest()
     return len(lines)
 

@@ -21,6 +21,7 @@ from hepar.learn.classes import AIR_HU, IGNORE, LESION_CLASS, LIVER_CLASSES, NOT
 from hepar.learn.evaluate import Network, open_network
 from hepar.learn.recipe import PseudoSettings
 from hepar.learn.scan import read_lps
+from hepar.validate import dice
 
 _SHIFT = 5
 _DENSER_HU = 12.0
@@ -98,7 +99,7 @@ def pseudo_labels(network: Network, hu: Volume, *, confidence: float, views: tup
         sure &= (seen.argmax(0) == kind) & (_sureness(seen) >= confidence)
         other = _liver(seen)
         not_liver &= other <= 1 - confidence
-        agreement[name] = _dice(whole > 0.5, other > 0.5)
+        agreement[name] = round(dice(whole > 0.5, other > 0.5), 4)
     liver = np.isin(kind, LIVER_CLASSES)
     classes = np.full(hu.shape, IGNORE, np.uint8)
     classes[not_liver] = NOT_LIVER
@@ -136,11 +137,6 @@ def _sureness(probability: Volume) -> Volume:
 def _liver(probability: Volume) -> Volume:
     out: Volume = probability[list(LIVER_CLASSES)].sum(0)
     return out
-
-
-def _dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    both = int(a.sum() + b.sum())
-    return round(float(2 * (a & b).sum() / both), 4) if both else 1.0
 
 
 def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

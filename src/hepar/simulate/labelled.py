@@ -8,6 +8,7 @@ liver, spleen and stomach, a heart.
 from __future__ import annotations
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,14 @@ class Labelled:
 
 
 def load_labelled(image: Path, labels: Path) -> Labelled:
-    """Read a CT and its labels, two NIfTI files on the same grid. Raises WrongCall where they do not fit each other or
-    show no liver of at least 300 ml."""
+    """Read a CT and its labels, two NIfTI files on the same grid. Raises WrongCall where one cannot be read, where they
+    do not fit each other, or where they show no liver of at least 300 ml."""
     import nibabel as nib
 
     for file in (image, labels):
         if not file.is_file():
             raise WrongCall("an anatomy is two NIfTI files, a CT and its labels; one of them is not there")
-    (hu, spacing), (values, other) = _lps(nib, image), _lps(nib, labels)
+    (hu, spacing), (values, other) = _lps(nib, image, "CT"), _lps(nib, labels, "labels")
     if hu.shape != values.shape or not np.allclose(spacing, other, atol=1e-3):
         raise WrongCall(f"the CT has {hu.shape} voxels of {spacing} mm, its labels {values.shape} of {other} mm;"
                         " needed: the same grid")  # fmt: skip
@@ -63,10 +64,19 @@ def load_labelled(image: Path, labels: Path) -> Labelled:
     return Labelled(hu.astype(np.float32), values.astype(np.int16), spacing, digest, hu.shape[0])
 
 
-def _lps(nib: Any, file: Path) -> tuple[NDArray[np.float64], tuple[float, float, float]]:
-    image = nib.as_closest_canonical(nib.load(file))
+def _lps(nib: Any, file: Path, what: str) -> tuple[NDArray[np.float64], tuple[float, float, float]]:
+    unreadable = (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, OSError, EOFError, ValueError,
+                  zlib.error)  # fmt: skip
+    try:
+        image = nib.as_closest_canonical(nib.load(file))
+        values = np.asarray(image.dataobj)
+    except unreadable:
+        raise WrongCall(f"the anatomy's {what} cannot be read as NIfTI; needed: two whole NIfTI files, a CT and its"
+                        " labels") from None  # fmt: skip
+    if values.ndim != 3:
+        raise WrongCall(f"the anatomy's {what} has {values.ndim} dimensions; needed: 3, one volume")
     x, y, z = (float(v) for v in image.header.get_zooms()[:3])
-    return np.asarray(image.dataobj).transpose(2, 1, 0)[:, ::-1, ::-1], (z, y, x)
+    return values.transpose(2, 1, 0)[:, ::-1, ::-1], (z, y, x)
 
 
 def completed(one: Labelled, rng: np.random.Generator) -> Labelled:

@@ -67,8 +67,11 @@ class Scores:
 def stated_input(engine: EngineFile) -> OnnxInput:
     """The [onnx] table, checked. Raises WrongCall, naming the key, for what is missing or impossible."""
     given = engine.given.get("onnx")
-    if not isinstance(given, Mapping) or set(given) - _KEYS:
+    if not isinstance(given, Mapping):
         raise WrongCall(f"engine {engine.name}: an [onnx] table is needed; its keys are {', '.join(sorted(_KEYS))}")
+    if unknown := sorted(set(given) - _KEYS):
+        keys = ", ".join(sorted(_KEYS))
+        raise WrongCall(f"engine {engine.name}, [onnx]: unknown {', '.join(unknown)}; its keys are {keys}")
 
     def need(good: bool, text: str) -> None:
         if not good:
