@@ -315,6 +315,66 @@ def test_difference_of_two_networks_by_hand() -> None:
     assert found["vein_dice"].estimate is None
 
 
+def test_a_kept_anatomy_is_made_anew_when_its_scan_labels_or_code_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same files are read again; one other voxel, another label or a line of code more give another file."""
+    import shutil
+
+    import nibabel
+
+    import hepar
+    from hepar.learn import region
+    from hepar.learn.recipe import AtlasSource
+
+    z, y, x = np.indices((24, 24, 24))
+    liver = ((z - 12) ** 2 + (y - 12) ** 2 + (x - 12) ** 2 < 64).astype(np.uint8)
+    image, labels, keep = tmp_path / "scan.nii", tmp_path / "labels.nii", tmp_path / "keep"
+
+    def write(path: Path, values: np.ndarray) -> None:
+        nibabel.save(nibabel.Nifti1Image(values, np.diag([3.0, 3.0, 3.0, 1.0])), path)
+
+    hu = np.where(liver, 105, -100).astype(np.int16)
+    write(image, hu)
+    write(labels, liver)
+    source = AtlasSource("labelled", image, labels, 1, 1.0)
+    first = region.stored_atlas(source, 5, keep)
+    (file,) = keep.iterdir()
+    made = file.stat().st_mtime_ns
+    assert np.array_equal(region.stored_atlas(source, 5, keep).tissue, first.tissue)
+    assert [p.stat().st_mtime_ns for p in keep.iterdir()] == [made]
+    hu[12, 12, 12] = 180
+    write(image, hu)
+    assert not np.array_equal(region.stored_atlas(source, 5, keep).residual_hu, first.residual_hu)
+    liver[12, 12, 12] = 2
+    write(labels, liver)
+    assert (region.stored_atlas(source, 5, keep).tissue == Tissue.REAL_LESION).any()
+    assert len(list(keep.iterdir())) == 3
+    own = Path(hepar.__file__).parent
+    for name in ("learn", "ingest"):
+        shutil.copytree(
+            own / name, tmp_path / "hepar" / name, ignore=shutil.ignore_patterns("*.toml", "labels", "__*__")
+        )
+    monkeypatch.setattr(hepar, "__file__", str(tmp_path / "hepar" / "__init__.py"))
+    with (tmp_path / "hepar" / "learn" / "dome.py").open("a") as code:
+        code.write("# another dome\n")
+    region._code.cache_clear()
+    region.stored_atlas(source, 5, keep)
+    region._code.cache_clear()
+    assert len(list(keep.iterdir())) == 4
+
+
+def test_an_anatomy_without_its_scan_says_which(tmp_path: Path) -> None:
+    """The file is named, and nothing is made."""
+    from hepar.learn.recipe import AtlasSource
+    from hepar.learn.region import stored_atlas
+
+    source = AtlasSource("labelled", tmp_path / "crlm-1004.zip", tmp_path / "labels.nii", 1, 1.0)
+    with pytest.raises(WrongCall, match=r"crlm-1004\.zip is not there"):
+        stored_atlas(source, 5, tmp_path / "keep")
+    assert not (tmp_path / "keep").exists()
+
+
 def test_recipe_of_an_unknown_stage_is_refused(tmp_path: Path) -> None:
     """The sentence names the stages."""
     path = tmp_path / "odd.toml"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+import hepar
 from hepar.errors import WrongCall
 from hepar.learn.atlas import Atlas, Labels, Volume, hepar_atlas, totalseg_atlas, vein_trees
 from hepar.learn.classes import REGION_SPACING_MM, SPACING_MM, Tissue
@@ -16,6 +20,9 @@ from hepar.learn.virtual import virtual_atlas
 
 _MARGIN_MM = 45.0
 _LIVER = (Tissue.LIVER, Tissue.REAL_LESION, Tissue.REAL_VESSEL)
+_OURS = tuple(f"learn/{n}.py" for n in ("region", "atlas", "classes", "dome", "scan", "vessels", "virtual"))
+_MADE_BY: Final = {"virtual": (*_OURS, "simulate"), "totalseg": (*_OURS, "ingest"), "labelled": (*_OURS, "ingest")}
+"""Whose sources decide what an anatomy of each kind is: modules and folders of hepar."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,9 @@ def region_atlas(source: AtlasSource, seed: int) -> RegionAtlas:
 
 
 def stored_atlas(source: AtlasSource, seed: int, folder: Path) -> RegionAtlas:
-    """`region_atlas`, made once and then read from folder."""
+    """`region_atlas`, made once and then read from folder, as long as neither its files nor hepar's sources change."""
     stem = source.image.stem.split(".")[0] if source.image else source.kind
-    path = folder / f"{source.kind}-{stem}-{seed}.npz"
+    path = folder / f"{source.kind}-{stem}-{seed}-{_key(source)}.npz"
     if not path.exists():
         made = region_atlas(source, seed)
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,6 +72,27 @@ def stored_atlas(source: AtlasSource, seed: int, folder: Path) -> RegionAtlas:
             str(kept["name"]), kept["tissue"], kept["residual_hu"], kept["mean_hu"], kept["portal"], kept["hepatic"],
             bool(kept["contrast"]),
         )  # fmt: skip
+
+
+def _key(source: AtlasSource) -> str:
+    """Start of a hash of the bytes that the anatomy is made from and of the sources that make it."""
+    digest = hashlib.sha256(_code(source.kind))
+    for path in (source.image, source.labels):
+        if path is None:
+            continue
+        if not path.exists():
+            raise WrongCall(f"the recipe's {path.name} is not there; the model card tells where it comes from")
+        for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+@cache
+def _code(kind: str) -> bytes:
+    root = Path(hepar.__file__).parent
+    places = [root / name for name in _MADE_BY.get(kind, _OURS)]
+    files = [p for place in places for p in ([place] if place.is_file() else sorted(place.rglob("*.py")))]
+    return hashlib.sha256(b"".join(hashlib.sha256(p.read_bytes()).digest() for p in files)).digest()
 
 
 def _region(atlas: Atlas) -> RegionAtlas:
