@@ -18,7 +18,7 @@ def test_an_exported_network_comes_back_whole(tmp_path: Path) -> None:
     from hepar.learn.export import export
     from hepar.learn.exported import load_exported
     from hepar.learn.recipe import read_recipe
-    from hepar.learn.region_evaluate import run_region
+    from hepar.learn.region_evaluate import open_region
     from hepar.learn.train import Trainer, new_network
 
     recipe = replace(read_recipe(RECIPE), widths=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1))
@@ -35,7 +35,7 @@ def test_an_exported_network_comes_back_whole(tmp_path: Path) -> None:
     image = np.random.default_rng(0).normal(size=(4, 16, 32, 32)).astype(np.float16)
     with torch.no_grad():
         own = net(torch.from_numpy(image.astype(np.float32))[None])[0].softmax(0).numpy()
-    assert np.abs(own - run_region(path, image)).max() < 0.01
+    assert np.abs(own - open_region(path)(image)).max() < 0.01
     with pytest.raises(Fault, match="architecture"):
         load_exported(new_network("region", recipe.widths, (1, 2, 1, 1)), path)
 

@@ -74,30 +74,40 @@ def curves(
 def evaluate(
     recipe: RecipeFile,
     network: Annotated[Path, typer.Option(help="The ONNX file.")],
-    cases: Cases = 12,
+    cases: Annotated[int, typer.Option(min=0, help="Simulated cases, the same ones every time; 0 for none.")] = 12,
     real: Annotated[
         list[str] | None,
-        typer.Option(help="CT,LABELS: a study and its labels as NIfTI (stage organs). May be repeated."),
+        typer.Option(
+            help="CT,LABELS: a study and its labels as NIfTI: 1 liver, 2 lesion, 12 vein inside the liver, 255 unknown."
+            " May be repeated."
+        ),
     ] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder that keeps the anatomies (stage region).")] = None,
 ) -> None:
-    """Judge an exported network on simulated cases that no training draws; prints one JSON line per case."""
+    """Judge an exported network on simulated cases that no training draws, and on real labelled scans.
+
+    Prints one JSON line per case; stage region ends with the means of the simulated ones.
+    """
     _torch()
     from dataclasses import asdict
 
     from hepar.learn.recipe import read_recipe
 
     read = read_recipe(_file(recipe))
+    pairs = [_pair(text) for text in real or []]
     if read.stage == "region":
         from hepar.learn.compare import score_networks
         from hepar.learn.region_evaluate import summary
+        from hepar.learn.region_real import judge_real
 
+        rows: list[dict[str, Any]] = [
+            judge_real(f"real{number}", _file(network), *pair) for number, pair in enumerate(pairs, 1)
+        ]
         (scores,) = score_networks(read, [_file(network)], cases, _kept(keep))
-        rows: list[dict[str, Any]] = [asdict(s) for s in scores] + [summary(scores)]
+        rows += [asdict(s) for s in scores] + ([summary(scores)] if scores else [])
     else:
         from hepar.learn.evaluate import evaluate as judge
 
-        pairs = [_pair(text) for text in real or []]
         rows = judge(_file(network), recipe, cases=cases, real=pairs)
     for row in rows:
         typer.echo(json.dumps(row))
@@ -241,4 +251,4 @@ def _pair(text: str) -> tuple[Path, Path]:
     image, comma, labels = text.partition(",")
     if not comma:
         raise WrongCall(f"--real {text}: needed CT,LABELS, two paths with a comma between them")
-    return _file(Path(image)), _file(Path(labels))
+    return (Path(image) if Path(image).is_dir() else _file(Path(image))), _file(Path(labels))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepar.learn.recipe import Recipe
-from hepar.learn.region_evaluate import RegionScore, judge, region_cases, run_region
+from hepar.learn.region_evaluate import RegionScore, judge, open_region, region_cases
 from hepar.record import Estimate
 from hepar.validate.bootstrap import of_sums
 
@@ -18,11 +18,15 @@ Sums = NDArray[np.floating[Any]]
 
 
 def score_networks(recipe: Recipe, networks: Sequence[Path], count: int, keep: Path) -> list[list[RegionScore]]:
-    """The scores of every network on the same patches, one list per network."""
+    """The scores of every network on the same patches, one list per network.
+
+    Raises WrongCall for a file that is no network of stage region, before any patch is made.
+    """
+    runs = [open_region(path) for path in networks]
     scores: list[list[RegionScore]] = [[] for _ in networks]
     for number, sample in enumerate(region_cases(recipe, count, keep), 1):
-        for path, mine in zip(networks, scores, strict=True):
-            mine.append(judge(f"{sample.atlas}-{number}", run_region(path, sample.image), sample))
+        for run, mine in zip(runs, scores, strict=True):
+            mine.append(judge(f"{sample.atlas}-{number}", run(sample.image), sample))
     return scores
 
 

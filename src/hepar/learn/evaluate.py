@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepar.learn.classes import AIR_HU, CLASS_NAMES, LESION_CLASS, LIVER_CLASSES, NOT_LIVER, SPACING_MM, STRIDE
+from hepar.errors import WrongCall
+from hepar.learn.classes import AIR_HU, CLASS_NAMES, IGNORE, LESION_CLASS, LIVER_CLASSES, NOT_LIVER, SPACING_MM, STRIDE
 from hepar.learn.recipe import Recipe, read_recipe
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -39,14 +40,35 @@ class Score:
     false_lesions: int
 
 
-def open_network(path: Path, *, threads: int = 2) -> Network:
-    """An exported ONNX network run by OpenVINO in float32."""
-    import openvino as ov
+def compiled(path: Path, *, channels: int, classes: int, threads: int) -> Any:
+    """An ONNX file compiled by OpenVINO in float32.
 
-    core = ov.Core()
-    model = core.compile_model(
-        str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-    )
+    Raises WrongCall for a file that is no ONNX, or whose input and output have other numbers of channels and classes.
+    """
+    import openvino as ov
+    from openvino.frontend import FrontEndManager
+
+    # `Core.read_model` tries every reader that it has, and TensorFlow's complains on standard error.
+    reader = FrontEndManager().load_by_framework("onnx")
+    try:
+        model = reader.convert(reader.load(str(path)))
+    except Exception:
+        raise WrongCall(f"{path.name} cannot be read as ONNX; give a network that `hepar learn export` wrote") from None
+    found = [[one.partial_shape for one in side] for side in (model.inputs, model.outputs)]
+    for side, what, needed in zip(found, ("input", "output"), (channels, classes), strict=True):
+        if len(side) != 1 or side[0].rank != 5 or side[0][1] != needed:
+            shown = ", ".join(str(shape) for shape in side) or "none"
+            raise WrongCall(
+                f"{path.name} has the {what} {shown}; needed [1,{needed},slices,rows,columns]; give a network of this"
+                " recipe's stage"
+            )
+    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+    return ov.Core().compile_model(model, "CPU", config)
+
+
+def open_network(path: Path, *, threads: int = 2) -> Network:
+    """An exported network of stage organs. Raises WrongCall for any other file."""
+    model = compiled(path, channels=2, classes=len(CLASS_NAMES), threads=threads)
 
     def run(hu: NDArray[np.float32]) -> NDArray[np.float32]:
         padded = [(-n) % STRIDE for n in hu.shape]
@@ -152,7 +174,7 @@ def simulated_cases(recipe: Recipe, count: int = 12) -> list[tuple[str, NDArray[
 
 
 def read_case(image: Path, labels: Path) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """A CT (DICOM zip or NIfTI) and its labels (NIfTI, 1 liver, 2 lesion) on one grid, both at 3 mm."""
+    """A CT (DICOM zip or NIfTI) and its labels (NIfTI, hepar's numbers, 255 unknown) on one grid, both at 3 mm."""
     from hepar.learn.scan import onto, read_lps
 
     hu, first = read_lps(image, order=1)
@@ -171,7 +193,10 @@ def evaluate(
         rows.append(asdict(score(name, run(hu), liver, target == LESION_CLASS)))
     for number, (image, labels) in enumerate(real or []):
         hu, reference = read_case(image, labels)
-        rows.append(asdict(score(f"real{number + 1}", run(hu), reference > 0, reference == 2)))
+        probability = run(hu)
+        probability[:, reference == IGNORE] = 0
+        liver = np.isin(reference, LIVER_CLASSES)
+        rows.append(asdict(score(f"real{number + 1}", probability, liver, reference == LESION_CLASS)))
     return rows
 
 

@@ -1,8 +1,8 @@
-"""Judge an exported region network on fixed simulated patches that no training draws."""
+"""Judge an exported region network on fixed simulated patches that no training draws, and on labelled CTs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,11 +10,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepar.learn.classes import EITHER_VEIN, REGION_SPACING_MM
-from hepar.learn.evaluate import EVALUATION_SEED
+from hepar.learn.classes import EITHER_VEIN, PHASE_SLOTS, REGION_CLASS_NAMES, REGION_SPACING_MM
+from hepar.learn.evaluate import EVALUATION_SEED, compiled
 from hepar.learn.recipe import Recipe
 from hepar.learn.region import RegionAtlas, stored_atlas
 from hepar.learn.region_sample import RegionSample, make_region_sample
+
+RegionRun = Callable[[NDArray[np.float16]], NDArray[np.float32]]
+"""One patch [4, slice, row, column], sides multiples of 16 -> class probabilities [5, slice, row, column]."""
 
 SHAPE: Final = (96, 112, 112)
 STRATA: Final = ((0.0, 10.0), (10.0, 20.0), (20.0, 1e3))
@@ -26,7 +29,7 @@ _FOUND_SHARE = 0.2
 
 @dataclass(frozen=True)
 class RegionScore:
-    """One patch. vein_dice: None without veins told apart; lesions, found: per stratum; false: components."""
+    """One patch or scan. vein_dice: None without labelled veins; lesions, found: per stratum; false: components."""
 
     case: str
     phases: int
@@ -40,6 +43,8 @@ class RegionScore:
 
 def region_cases(recipe: Recipe, count: int, keep: Path) -> Iterator[RegionSample]:
     """Patches of new domes, new trees and new virtual patients; half of them with the portal venous phase alone."""
+    if count < 1:
+        return
     sources = [replace(s, variants=3) for s in recipe.sources if s.kind in ("totalseg", "virtual")]
     pools: list[list[RegionAtlas]] = [[stored_atlas(s, EVALUATION_SEED + v, keep) for v in range(3)] for s in sources]
     number = made = 0
@@ -55,14 +60,14 @@ def region_cases(recipe: Recipe, count: int, keep: Path) -> Iterator[RegionSampl
 
 
 def judge(name: str, p: NDArray[np.float32], sample: RegionSample, *, threshold: float = 0.5) -> RegionScore:
-    """Compare class probabilities [5, ...] with one patch.
+    """Compare class probabilities [5, ...] with one patch or scan. Voxels of unknown class count for nothing.
 
     A found lesion: a fifth of it is covered. A false one: a component from 0.03 ml that touches none.
     """
     from scipy import ndimage
 
     target = sample.target
-    known = target < EITHER_VEIN
+    known = target <= EITHER_VEIN
     lesion = target == 2
     guess = (p[2] > threshold) & known
     truth, count = ndimage.label(lesion)
@@ -82,7 +87,7 @@ def judge(name: str, p: NDArray[np.float32], sample: RegionSample, *, threshold:
     volume = np.bincount(parts.ravel(), minlength=number + 1)
     touched = np.bincount(parts[wide], minlength=number + 1) > 0
     false = int(((volume[1:] * _VOXEL_ML >= _LEAST_ML) & ~touched[1:]).sum())
-    vein = (target == 3) | (target == 4)
+    vein = (target == 3) | (target == 4) | (target == EITHER_VEIN)
     return RegionScore(
         name,
         len(sample.phases),
@@ -101,17 +106,17 @@ def _dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float | None:
     return round(float(2 * (a & b).sum() / (a.sum() + b.sum())), 4)
 
 
-def run_region(path: Path, image: NDArray[np.float16], *, threads: int = 2) -> NDArray[np.float32]:
-    """Class probabilities of one patch by an exported file, OpenVINO in float32; sides are multiples of 16."""
-    import openvino as ov
+def open_region(path: Path, *, threads: int = 2) -> RegionRun:
+    """An exported network of stage region. Raises WrongCall for any other file."""
+    model = compiled(path, channels=len(PHASE_SLOTS), classes=len(REGION_CLASS_NAMES), threads=threads)
 
-    model = ov.Core().compile_model(
-        str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-    )
-    logits = model(image[None].astype(np.float32))[0][0]
-    logits = np.exp(logits - logits.max(0))
-    out: NDArray[np.float32] = logits / logits.sum(0)
-    return out
+    def run(image: NDArray[np.float16]) -> NDArray[np.float32]:
+        logits = model(image[None].astype(np.float32))[0][0]
+        logits = np.exp(logits - logits.max(0))
+        out: NDArray[np.float32] = logits / logits.sum(0)
+        return out
+
+    return run
 
 
 def summary(scores: list[RegionScore]) -> dict[str, Any]:
