@@ -59,12 +59,6 @@ def ball_volume_ml(diameter_mm: float) -> float:
     return pi * diameter_mm**3 / 6000
 
 
-def ellipsoid_volume_ml(semi_axes_mm: Triple) -> float:
-    """Volume of an ellipsoid."""
-    a, b, c = semi_axes_mm
-    return 4 * pi * a * b * c / 3000
-
-
 def merged_pair_volume_ml(diameters_mm: tuple[float, float], distance_mm: float) -> float:
     """Volume of the union of two balls: both volumes less the lens that they share.
 
