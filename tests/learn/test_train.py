@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,30 @@ def test_a_broken_sample_ends_the_command(tmp_path: Path) -> None:
         os.killpg(process.pid, 0)
 
 
+def test_a_run_is_stopped_while_it_waits_for_a_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C before the first sample is there ends the run at once, not after it; after two steps these are kept."""
+    from hepar.learn import source
+    from hepar.learn.train import train
+
+    recipe = _recipe(tmp_path, _text())
+    draw = source.draw
+    for steps in (0, 2):
+
+        def slow(recipe: Recipe, pools: list[Any], number: int, steps: int = steps) -> Any:
+            if number < steps:
+                return draw(recipe, pools, number)
+            time.sleep(3)  # the two steps
+            os.kill(os.getppid(), signal.SIGINT)
+            time.sleep(1)
+            raise WrongCall("waited for the sample")
+
+        monkeypatch.setattr(source, "draw", slow)
+        ended = train(recipe, tmp_path / "run", threads=1)
+        assert (ended.step, ended.signal) == (steps, signal.SIGINT)
+        assert ended.state.is_file() == (steps > 0)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_missing_scan_is_named_before_training(tmp_path: Path) -> None:
     """The file's name, and where to look."""
     from hepar.learn.train import train
@@ -164,7 +189,7 @@ def test_only_the_recipe_of_the_run_exports_it(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "state.pt")
     other = _recipe(tmp_path, _text() + "# later\n", "other.toml")
     region = _recipe(tmp_path, 'stage = "region"\n' + _text(), "region.toml")
-    for wrong, words in ((other, f"recipe {mine.sha256[:12]}.*{other.sha256[:12]}"), (region, "stage organs.*region")):
+    for wrong, words in ((other, f"hash {mine.sha256[:12]}.*{other.sha256[:12]}"), (region, "stage organs.*region")):
         with pytest.raises(WrongCall, match=words):
             export(tmp_path / "state.pt", tmp_path / "out", wrong)
     assert not (tmp_path / "out").exists()

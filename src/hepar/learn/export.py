@@ -53,12 +53,13 @@ def export(state_file: Path, folder: Path, recipe: Recipe) -> Path:
 
     state = torch.load(state_file, weights_only=True, map_location="cpu")
     stage = state.get("stage", "organs")
-    for what, trained, given in (("stage", stage, recipe.stage), ("recipe", state["recipe"], recipe.sha256)):
-        if trained != given:
-            raise WrongCall(
-                f"the run was trained with {what} {trained[:12]}, this recipe's is {given[:12]};"
-                " give the recipe file as it was when the run was trained"
-            )
+    if stage != recipe.stage:
+        raise WrongCall(f"the run is of stage {stage}, the recipe of stage {recipe.stage}; give the run's own recipe")
+    if state["recipe"] != recipe.sha256:
+        raise WrongCall(
+            f"the run was trained with a recipe of hash {state['recipe'][:12]}, this one has {recipe.sha256[:12]};"
+            " give the recipe file as it was when the run was trained"
+        )
     net = averaged_network(state)
     name, inputs = NAMES[stage], net.inputs
     folder.mkdir(parents=True, exist_ok=True)

@@ -235,7 +235,7 @@ def train(recipe: Recipe, run: Path, *, threads: int = 2, device: str = "cpu", s
 def _learn(
     trainer: Trainer, stream: Iterator[Batch], cases: list[Case], run: Path, stop: _Stop, save_every_s: float
 ) -> None:
-    """Step until the schedule or a signal ends it; then everything that was learnt is saved."""
+    """Step until the schedule, a signal or an error ends it; then everything that was learnt is saved."""
     recipe, saved, kept_step = trainer.recipe, run / "state.pt", trainer.step
     kept = watched = before = time.monotonic()
     notes: list[dict[str, float]] = []
@@ -270,8 +270,9 @@ def _learn(
                     watched = before = time.monotonic()
     except _Wake:
         pass
-    if trainer.step > kept_step:
-        _save(trainer, saved)
+    finally:
+        if trainer.step > kept_step:
+            _save(trainer, saved)
 
 
 def _save(trainer: Trainer, path: Path) -> None:
