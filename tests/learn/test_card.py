@@ -103,9 +103,9 @@ def test_log_and_figures_are_told(tmp_path: Path) -> None:
     card = card_of(run=tmp_path, figures=[("virtual60", figures), ("patches", lines)])
     for needed in ("3.95 over the first tenth, 2.15 over the last", "liver Dice 0.91, share of lesions found 0.5",
                    "| figure (95 % interval) | four phases | one phase |",
-                   "| liver dice | 0.970 (0.960 to 0.980) | 0.500 |",
+                   "| liver Dice | 0.970 (0.960 to 0.980) | 0.500 |",
                    "| recall: all | cannot tell of 9 | - |",
-                   "| four phases: vein dice | 0.4 |", "| four phases: found over 20 mm | 3/4 |"):  # fmt: skip
+                   "| four phases: vein Dice | 0.4 |", "| four phases: found over 20 mm | 3/4 |"):  # fmt: skip
         assert needed in card, needed
 
 
@@ -126,6 +126,12 @@ def test_a_recipe_that_changed_since_is_said(tmp_path: Path) -> None:
     words = (LEARN / "region.card.toml").read_text()
     (tmp_path / "region.card.toml").write_text(words)
     assert "it was changed afterwards" in card_of(tmp_path / "region.toml")
+    shutil.copy(WEIGHTS / "region.onnx", tmp_path / "region.onnx")
+    about = json.loads((WEIGHTS / "region.json").read_text())
+    about["training"]["start"] = {"name": "before.onnx", "sha256": "abcdef012345678"}
+    (tmp_path / "region.json").write_text(json.dumps(about))
+    (tmp_path / "confidence.json").write_bytes((WEIGHTS / "confidence.json").read_bytes())
+    assert "It began from `before.onnx`, sha256 abcdef012345..." in card_of(tmp_path / "region.toml", weights=tmp_path)
     (tmp_path / "region.card.toml").write_text(words.replace('image = "crlm-1006"', 'image = "other"'))
     with pytest.raises(WrongCall, match="no source and licence for labelled crlm-1006"):
         card_of(tmp_path / "region.toml")

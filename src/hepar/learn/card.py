@@ -26,6 +26,8 @@ from hepar.validate.proportion import proportion
 NAMES: Final = {"organs": "liver3mm", "region": "region"}
 _SIZES: Final = {"under_10_mm": "under 10 mm", "10_to_20_mm": "10 to 20 mm", "over_20_mm": "over 20 mm"}
 _KINDS: Final = {"one_phase": "one phase", "several_phases": "several phases"}
+_PROPER: Final = {"dice": "Dice", "hcc": "HCC", "icc": "ICC", "fnh": "FNH", "recall_iou_0_1": "recall at IoU 0.1"}
+"""Keys, and parts of keys, of JSON figures that are not written as they are."""
 
 
 def card_of(
@@ -147,10 +149,13 @@ def _training(path: Path, recipe: Recipe, about: dict[str, Any], words: dict[str
         f" {done['minutes']} minutes; learning rate {recipe.learning_rate:g}; widths {list(recipe.widths)}, blocks"
         f" {list(recipe.blocks)}. {words['training'].strip()}"
     ]
+    if "start" in done:
+        lines.append(f"\nIt began from `{done['start']['name']}`, sha256 {done['start']['sha256'][:12]}....")
     if done["recipe_sha256"] != recipe.sha256:
         lines.append(
             f"\nThe recipe that made these weights has the hash {done['recipe_sha256'][:12]}, the file as it is now"
-            f" {recipe.sha256[:12]}: it was changed afterwards, and the shares above are those of the file."
+            f" {recipe.sha256[:12]}: it was changed afterwards, if only in a path or a remark, and the shares above are"
+            " those of the file."
         )
     log = run / "log.jsonl" if run else None
     if log is not None:
@@ -304,7 +309,7 @@ def _estimates(node: Any, where: str) -> list[tuple[str, str]]:
         return [(where.rstrip(": "), _said(node) + count)]
     lines = []
     for key, item in node.items():
-        words = key.replace("_", " ")
+        words = _PROPER.get(key) or " ".join(_PROPER.get(part, part) for part in key.split("_"))
         if isinstance(item, (dict, list)):
             lines += _estimates(item, f"{where}{words}: ")
         elif isinstance(item, (int, float)) or (isinstance(item, str) and key.startswith("found_")):
