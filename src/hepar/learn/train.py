@@ -219,7 +219,7 @@ def train(recipe: Recipe, run: Path, *, threads: int = 2, device: str = "cpu", s
         raise WrongCall("device cuda, but torch finds no GPU here; train with --device cpu")
     run.mkdir(parents=True, exist_ok=True)
     saved = run / "state.pt"
-    state = torch.load(saved, weights_only=True, map_location=device) if saved.exists() else None
+    state = torch.load(saved, weights_only=True, map_location="cpu") if saved.exists() else None
     trainer = Trainer(recipe, state, device=device)
     stop = _Stop()
     with stop.caught():
