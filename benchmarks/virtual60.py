@@ -2,6 +2,7 @@
 
     python benchmarks/virtual60.py make DIR [--set virtual60] [--first 0] [--cases 60]
     python benchmarks/virtual60.py judge DIR [--first 0] [--cases 60] [--threads 2] [--out FILE.json]
+        [--operating-point screening]
 
 make writes DIR/case-NNN (four phases, label map, truth.json), leaving out what is there. judge outlines every case
 that is there, as `hepar analyze` does with the phases named, once with four phases and once with the portal venous one
@@ -9,8 +10,8 @@ alone. It keeps each result below DIR/judged (and what comes before the region n
 can be stopped and goes on; other weights or code start anew. It prints liver Dice, lesion recall by size, false
 finds per scan and the calibration of confidence, with intervals that draw patients. A lesion is found when a find
 overlaps it (one to one, `hepar.validate.match_lesions`); its size is the diameter of a ball of its volume. False finds
-(of the operating point `measuring`, as all of it) are counted by what the patient has there: each virtual patient is
-drawn again and asked for its tissues at the voxels of the find (`hepar.learn.false_finds`).
+are counted by what the patient has there: each virtual patient is drawn again and asked for its tissues at the voxels
+of the find (`hepar.learn.false_finds`). All of it is at one operating point, `measuring` unless told otherwise.
 `--set virtual-tuning` makes the 24 cases on which thresholds are chosen: never choose one on virtual60.
 """
 
@@ -33,7 +34,7 @@ from hepar.learn.false_finds import tally, tissues_under
 from hepar.learn.prepared import prepare_case
 from hepar.record import Anatomy, Geometry
 from hepar.segment.builtin import Builtin
-from hepar.segment.settings import SegmentSettings
+from hepar.segment.settings import OPERATING_POINTS, SegmentSettings
 from hepar.simulate.case import simulate_case
 from hepar.simulate.distribution import load_distribution
 from hepar.validate import dice, match_lesions
@@ -42,6 +43,7 @@ from hepar.validate.calibration import grouped
 from hepar.validate.detection import CaseLesions, lesion_wise
 
 STEPS_THAT_COUNT = ("ingest", "harmonise", "segment")
+POINT = "measuring"
 RECORD = 2
 """Number of the form of a kept result; another one is made anew."""
 
@@ -62,10 +64,10 @@ def make(folder: Path, name: str, first: int, cases: int | None) -> None:
         print(f"{target.name}: {truth['type']}, {len(truth['lesions'])} lesions, {seconds:.1f} CPU s", flush=True)
 
 
-def judge(folder: Path, first: int, cases: int | None, threads: int) -> list[dict[str, Any]]:
+def judge(folder: Path, first: int, cases: int | None, threads: int, point: str = POINT) -> list[dict[str, Any]]:
     """Analyse and compare every case that is there; returns two summaries: four phases, portal venous alone."""
-    engine = Builtin(SegmentSettings(threads=threads))
-    key = f"{engine.weights_sha256[:12]}-{_code()[:8]}-{RECORD}"
+    engine = Builtin(SegmentSettings(threads=threads, operating_point=point))
+    key = f"{engine.weights_sha256[:12]}-{_code()[:8]}-{RECORD}" + f"-{point}" * (point != POINT)
     kept = folder / "judged" / key
     kept.mkdir(parents=True, exist_ok=True)
     chosen = sorted(p.parent for p in folder.glob("case-*/truth.json"))
@@ -80,7 +82,7 @@ def judge(folder: Path, first: int, cases: int | None, threads: int) -> list[dic
             print(f"{case.name}: {told}", flush=True)
         for name, one in json.loads(file.read_text(encoding="utf-8")).items():
             results[name].append(one)
-    told = {"version": hepar.__version__, "weights_sha256": engine.weights_sha256, "key": key}
+    told = {"version": hepar.__version__, "operating_point": point, "weights_sha256": engine.weights_sha256, "key": key}
     return [{"phases": name, **told, **summary(rows)} for name, rows in results.items()]
 
 
@@ -210,7 +212,7 @@ def table(result: dict[str, Any]) -> str:
         return f"{estimate['estimate']:.3f}" + (f" ({low:.3f} to {high:.3f})" if low is not None else "")
 
     lines = [f"{result['cases']} cases, {result['phases']},"
-             f" {result['refused']} refused; {result['key']}",
+             f" {result['operating_point']}, {result['refused']} refused; {result['key']}",
              f"liver Dice              {shown(result['liver_dice'])}"]  # fmt: skip
     lines += [f"recall {name:<16} {shown(row)} of {row['lesions']}" for name, row in result["recall"].items()]
     lines += [f"recall {name:<16} {shown(row)}" for name, row in result["recall_by"].items()]
@@ -234,6 +236,7 @@ def main() -> None:
     maker.add_argument("--set", default="virtual60")
     judger = verbs.add_parser("judge")
     judger.add_argument("folder", type=Path)
+    judger.add_argument("--operating-point", choices=OPERATING_POINTS, default=POINT)
     judger.add_argument("--threads", type=int, default=2)
     judger.add_argument("--out", type=Path)
     for one in (maker, judger):
@@ -243,7 +246,7 @@ def main() -> None:
     if options.verb == "make":
         make(options.folder, options.set, options.first, options.cases)
         return
-    both = judge(options.folder, options.first, options.cases, options.threads)
+    both = judge(options.folder, options.first, options.cases, options.threads, options.operating_point)
     if options.out:
         options.out.write_text(json.dumps(both, indent=1) + "\n", encoding="utf-8")
     print("\n\n".join(table(result) for result in both))
