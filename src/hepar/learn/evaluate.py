@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepar.errors import WrongCall
-from hepar.learn.classes import AIR_HU, CLASS_NAMES, IGNORE, LESION_CLASS, LIVER_CLASSES, NOT_LIVER, SPACING_MM, STRIDE
+from hepar.learn.classes import AIR_HU, CLASS_NAMES, IGNORE, LESION_CLASS, LIVER_CLASSES, SPACING_MM, STRIDE
 from hepar.learn.recipe import Recipe, read_recipe
+from hepar.validate import dice
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """HU (slice, row, column) at 3 mm -> class probabilities (class, slice, row, column)."""
@@ -132,10 +133,10 @@ def score(
     false = sum(not wide[parts == k].any() for k in range(1, count + 1))
     return Score(
         case,
-        _dice(guess, liver),
+        dice_of(guess, liver),
         round(float(guess.sum()) * _VOXEL_ML, 1),
         round(float(liver.sum()) * _VOXEL_ML, 1),
-        _dice(parts > 0, lesions),
+        dice_of(parts > 0, lesions),
         total,
         found,
         found_large,
@@ -144,10 +145,9 @@ def score(
     )
 
 
-def _dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float | None:
-    if not b.any():
-        return None
-    return round(float(2 * (a & b).sum() / (a.sum() + b.sum())), 4)
+def dice_of(guess: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float | None:
+    """Dice to four places; None where the truth is empty."""
+    return round(dice(guess, truth), 4) if truth.any() else None
 
 
 def simulated_cases(recipe: Recipe, count: int = 12) -> list[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
@@ -200,16 +200,4 @@ def evaluate(
     return rows
 
 
-def class_dice(probability: NDArray[np.float32], target: NDArray[np.uint8]) -> dict[str, float]:
-    """Dice of each class that the target holds."""
-    guess = probability.argmax(0)
-    known = target < NOT_LIVER
-    out = {}
-    for k, name in enumerate(CLASS_NAMES):
-        value = _dice((guess == k) & known, target == k)
-        if value is not None:
-            out[name] = value
-    return out
-
-
-__all__ = ["SPACING_MM", "Score", "evaluate", "open_network", "score", "simulated_cases", "tidy"]
+__all__ = ["SPACING_MM", "Score", "compiled", "dice_of", "evaluate", "open_network", "score", "simulated_cases", "tidy"]

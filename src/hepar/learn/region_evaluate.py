@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepar.learn.classes import EITHER_VEIN, PHASE_SLOTS, REGION_CLASS_NAMES, REGION_SPACING_MM
-from hepar.learn.evaluate import EVALUATION_SEED, compiled
+from hepar.learn.evaluate import EVALUATION_SEED, compiled, dice_of
 from hepar.learn.recipe import Recipe
 from hepar.learn.region import RegionAtlas, stored_atlas
 from hepar.learn.region_sample import RegionSample, make_region_sample
@@ -91,19 +91,13 @@ def judge(name: str, p: NDArray[np.float32], sample: RegionSample, *, threshold:
     return RegionScore(
         name,
         len(sample.phases),
-        _dice((p[0] < 0.5) & known, (target > 0) & known),
-        _dice((p[3] + p[4] > 0.5) & known, vein),
-        _dice(guess, lesion),
+        dice_of((p[0] < 0.5) & known, (target > 0) & known),
+        dice_of((p[3] + p[4] > 0.5) & known, vein),
+        dice_of(guess, lesion),
         (totals[0], totals[1], totals[2]),
         (found[0], found[1], found[2]),
         false,
     )
-
-
-def _dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float | None:
-    if not b.any():
-        return None
-    return round(float(2 * (a & b).sum() / (a.sum() + b.sum())), 4)
 
 
 def open_region(path: Path, *, threads: int = 2) -> RegionRun:
