@@ -59,6 +59,13 @@ def test_figures_of_other_weights_are_not_told(tmp_path: Path) -> None:
     shown = (WEIGHTS / "confidence.json").read_bytes()
     (tmp_path / "confidence.json").write_bytes(shown)
     assert card_of(weights=tmp_path) == card_of()
+    judged = (tmp_path / "figures.json").read_text()
+    for other, said in ((judged.replace('"phases"', '"operating_point": "screening", "phases"'), "at screening, needed"),
+                        ("[]", "at no point"), ('{"dice": 1}', "not what benchmarks")):  # fmt: skip
+        (tmp_path / "figures.json").write_text(other)
+        with pytest.raises(WrongCall, match=said):
+            card_of(weights=tmp_path)
+    (tmp_path / "figures.json").write_text(judged)
     (tmp_path / "confidence.json").write_bytes(shown + b" ")
     with pytest.raises(Refused, match=r"figures\.json is of the weights"):
         card_of(weights=tmp_path)

@@ -258,14 +258,20 @@ def _typed_row(row: dict[str, Any]) -> str:
 
 
 def _check_judged(folder: Path, about: dict[str, Any], judged: Any) -> None:
-    """Refuse figures of other weights: of organ network, region network and confidence, as `Builtin` names them."""
+    """Refuse figures of another operating point, or of other weights: organ network, region network and confidence, as
+    `Builtin` names them together."""
+    again = "run benchmarks/virtual60.py judge DIR --out figures.json, or take the file away"
+    if not isinstance(judged, list) or not all(isinstance(one, dict) and "weights_sha256" in one for one in judged):
+        raise WrongCall(f"figures.json is not what benchmarks/virtual60.py writes; {again}")
+    points = sorted({one.get("operating_point", "measuring") for one in judged})
+    if points != ["measuring"]:
+        raise WrongCall(f"figures.json is at {' and '.join(points) or 'no point'}, needed measuring; {again}")
     organs = json.loads(shipped("liver3mm").with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
     shown = hashlib.sha256((folder / "confidence.json").read_bytes()).hexdigest()
     needed = hashlib.sha256((organs + about["sha256"] + shown).encode()).hexdigest()
     if {one["weights_sha256"] for one in judged} != {needed}:
         raise Refused(
-            f"figures.json is of the weights {judged[0]['weights_sha256'][:12]}, these are {needed[:12]}; run"
-            " benchmarks/virtual60.py judge DIR --out figures.json, or take the file away"
+            f"figures.json is of the weights {judged[0]['weights_sha256'][:12]}, these are {needed[:12]}; {again}"
         )
 
 
