@@ -59,7 +59,7 @@ def sized(recipe: Any, name: str, seed: int, steps: int) -> Any:
 
 def pace(samples: Samples) -> dict[str, float]:
     """Processor seconds of one step of each network, mean over 24 samples after 2 to warm up, by turns."""
-    from hepar.learn.train import Trainer
+    from hepar.learn.trainer import Trainer
 
     trainers = {name: Trainer(sized(samples.recipe, name, 0, 1000)) for name in SIZES}
     spent = dict.fromkeys(SIZES, 0.0)
@@ -79,7 +79,7 @@ def train_one(name: str, seed: int, samples: Samples, cases: list[Any], folder: 
     from side_by_side.judge import judged
 
     from hepar.learn.export import export
-    from hepar.learn.train import Trainer
+    from hepar.learn.trainer import Trainer
 
     recipe = sized(samples.recipe, name, seed, steps)
     trainer = Trainer(recipe)

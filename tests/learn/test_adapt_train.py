@@ -19,7 +19,7 @@ def test_an_exported_network_comes_back_whole(tmp_path: Path) -> None:
     from hepar.learn.exported import load_exported
     from hepar.learn.recipe import read_recipe
     from hepar.learn.region_evaluate import open_region
-    from hepar.learn.train import Trainer, new_network
+    from hepar.learn.trainer import Trainer, new_network
 
     recipe = replace(read_recipe(RECIPE), widths=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1))
     trainer = Trainer(recipe)

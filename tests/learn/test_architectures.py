@@ -46,7 +46,7 @@ def test_every_network_trains_exports_and_runs_in_the_shipped_path(name: str, tm
     pytest.importorskip("openvino")
     pytest.importorskip("onnx")
     from hepar.learn.export import averaged_network, export
-    from hepar.learn.train import Trainer
+    from hepar.learn.trainer import Trainer
     from hepar.record import Geometry
     from hepar.segment.region import RegionNetwork
 
@@ -81,7 +81,7 @@ def test_the_shipped_weights_fit_the_residual_network() -> None:
     pytest.importorskip("openvino")
     onnx = pytest.importorskip("onnx")
     from hepar.learn.exported import start_from
-    from hepar.learn.train import new_network
+    from hepar.learn.trainer import new_network
     from hepar.segment.network import shipped
     from hepar.segment.region import RegionNetwork
 

@@ -60,8 +60,8 @@ def test_figures_of_other_weights_are_not_told(tmp_path: Path) -> None:
     (tmp_path / "confidence.json").write_bytes(shown)
     assert card_of(weights=tmp_path) == card_of()
     judged = (tmp_path / "figures.json").read_text()
-    for other, said in ((judged.replace('"phases"', '"operating_point": "screening", "phases"'), "at screening, n"),
-                        ("[]", "at no point"), ('{"dice": 1}', "not what benchmarks")):  # fmt: skip
+    screening = judged.replace('"operating_point": "measuring"', '"operating_point": "screening"')
+    for other, said in ((screening, "at screening, n"), ("[]", "at no point"), ('{"dice": 1}', "not what benchmarks")):  # fmt: skip
         (tmp_path / "figures.json").write_text(other)
         with pytest.raises(WrongCall, match=said):
             card_of(weights=tmp_path)

@@ -178,7 +178,7 @@ def test_steps_lower_the_loss_and_a_resumed_run_continues_where_it_stopped(recip
     import io
 
     from hepar.learn.sample import make_sample
-    from hepar.learn.train import Trainer
+    from hepar.learn.trainer import Trainer
 
     torch.set_num_threads(1)
     sample = make_sample(toy, (32, 32, 48), np.random.default_rng(2), plain=True)
@@ -219,7 +219,7 @@ def test_export_answers_like_the_network(recipe: Recipe, tmp_path: Path) -> None
     ov = pytest.importorskip("openvino")
     pytest.importorskip("onnx")
     from hepar.learn.export import averaged_network, export
-    from hepar.learn.train import Trainer
+    from hepar.learn.trainer import Trainer
 
     trainer = Trainer(recipe)
     torch.save(trainer.state(), tmp_path / "state.pt")

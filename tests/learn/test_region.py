@@ -239,7 +239,7 @@ def test_loop_learns_resumes_and_exports(recipe: Recipe, tmp_path: Path) -> None
     pytest.importorskip("onnx")
     from hepar.learn.export import averaged_network, export
     from hepar.learn.region_sample import make_region_sample
-    from hepar.learn.train import Trainer
+    from hepar.learn.trainer import Trainer
 
     trainer = Trainer(recipe)
     atlas = _toy(contrast=False)
@@ -265,7 +265,7 @@ def test_a_run_starts_from_weights_of_the_same_shape(recipe: Recipe, tmp_path: P
     pytest.importorskip("onnx")
     from hepar.learn.export import export
     from hepar.learn.exported import start_from
-    from hepar.learn.train import Trainer, new_network
+    from hepar.learn.trainer import Trainer, new_network
 
     torch.save(Trainer(recipe).state(), tmp_path / "state.pt")
     path = export(tmp_path / "state.pt", tmp_path, recipe)

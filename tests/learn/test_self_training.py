@@ -295,7 +295,7 @@ def test_some_liver_costs_the_log_of_the_summed_probability() -> None:
 
 def test_a_network_learns_from_slices_alone(archive: Path, tmp_path: Path) -> None:
     """Eight steps on a slice sample drawn by the recipe lower its loss."""
-    from hepar.learn.train import Trainer
+    from hepar.learn.trainer import Trainer
 
     torch.set_num_threads(1)
     path = tmp_path / "recipe.toml"

@@ -138,7 +138,8 @@ def test_the_start_is_recorded_and_not_needed_again(tmp_path: Path) -> None:
     """Name and hash of the start weights go into state and description, and stay those of the first run after the
     file was replaced, and after it was taken away."""
     from hepar.learn.export import export
-    from hepar.learn.train import Trainer, train
+    from hepar.learn.train import train
+    from hepar.learn.trainer import Trainer
 
     plain = _recipe(tmp_path, _text(), "plain.toml")
     torch.save(Trainer(plain).state(), tmp_path / "plain.pt")
@@ -164,7 +165,7 @@ def test_a_start_that_cannot_be_used_is_a_wrong_call(tmp_path: Path) -> None:
     """Missing, no ONNX, and a network with which it shares nothing."""
     import onnx
 
-    from hepar.learn.train import Trainer
+    from hepar.learn.trainer import Trainer
 
     recipe = _recipe(tmp_path, _text(3, 'start = "a.onnx"\n'))
     with pytest.raises(WrongCall, match=r"a\.onnx to start from are not there"):
@@ -181,7 +182,7 @@ def test_a_start_that_cannot_be_used_is_a_wrong_call(tmp_path: Path) -> None:
 def test_only_the_recipe_of_the_run_exports_it(tmp_path: Path) -> None:
     """Another recipe and another stage are refused, and nothing is written; a state from before `start` exports."""
     from hepar.learn.export import export
-    from hepar.learn.train import Trainer
+    from hepar.learn.trainer import Trainer
 
     mine = _recipe(tmp_path, _text())
     state = Trainer(mine).state()
@@ -199,7 +200,7 @@ def test_only_the_recipe_of_the_run_exports_it(tmp_path: Path) -> None:
 
 def test_a_run_goes_on_with_its_own_network_only(tmp_path: Path) -> None:
     """Other widths than the state's: both are named."""
-    from hepar.learn.train import Trainer
+    from hepar.learn.trainer import Trainer
 
     state = Trainer(_recipe(tmp_path, _text())).state()
     wider = _recipe(tmp_path, _text().replace("widths = [8, 8,", "widths = [16, 8,"))

@@ -19,7 +19,7 @@ from hepar.learn.exported import load_exported
 from hepar.learn.recipe import Recipe
 from hepar.learn.region import RegionAtlas, stored_atlas
 from hepar.learn.region_sample import make_region_sample
-from hepar.learn.train import Trainer
+from hepar.learn.trainer import Trainer
 
 SITE_SHARE, PAINTED_SHARE = 0.5, 0.2
 """Shares of samples: cases as they are, cases with invented lesions; the rest is simulated."""

@@ -24,7 +24,7 @@ from hepar.learn.classes import (
 from hepar.learn.recipe import Recipe
 from hepar.learn.region_loss import REGION_LIVER
 from hepar.learn.region_sample import LIMIT, RELATIVE_HU
-from hepar.learn.train import new_network
+from hepar.learn.trainer import new_network
 
 OPSET = 17
 
