@@ -26,8 +26,15 @@ def test_the_shipped_networks_have_a_card(recipe: str, name: str) -> None:
     about = json.loads((WEIGHTS / f"{name}.json").read_text())
     assert about["sha256"][:12] in card
     assert f"{about['training']['steps']} steps" in card
-    for needed in ("CC BY 4.0", "10.7937/QXK2-QG03", "Apache-2.0", "| 25% |" if name == "region" else "| 31% |",
-                   "clinical decisions (not a certified device)", "## Known failures", "3D-IRCADb"):  # fmt: skip
+    for needed in (
+        "CC BY 4.0",
+        "10.7937/QXK2-QG03",
+        "Apache-2.0",
+        "| 25% |" if name == "region" else "| 31% |",
+        "clinical decisions (not a certified device)",
+        "## Known failures",
+        "3D-IRCADb",
+    ):
         assert needed in card
     assert str(LEARN) not in card
     assert card == card_of(LEARN / recipe)
@@ -61,7 +68,7 @@ def test_figures_of_other_weights_are_not_told(tmp_path: Path) -> None:
     assert card_of(weights=tmp_path) == card_of()
     judged = (tmp_path / "figures.json").read_text()
     screening = judged.replace('"operating_point": "measuring"', '"operating_point": "screening"')
-    for other, said in ((screening, "at screening, n"), ("[]", "at no point"), ('{"dice": 1}', "not what benchmarks")):  # fmt: skip
+    for other, said in ((screening, "at screening, n"), ("[]", "at no point"), ('{"dice": 1}', "not what benchmarks")):
         (tmp_path / "figures.json").write_text(other)
         with pytest.raises(WrongCall, match=said):
             card_of(weights=tmp_path)
@@ -108,11 +115,15 @@ def test_log_and_figures_are_told(tmp_path: Path) -> None:
     lines = tmp_path / "e.json"
     lines.write_text('{"case": "a"}\n{"four phases": {"vein_dice": 0.4, "found_over_20_mm": "3/4"}}\n')
     card = card_of(run=tmp_path, figures=[("virtual60", figures), ("patches", lines)])
-    for needed in ("3.95 over the first tenth, 2.15 over the last", "liver Dice 0.91, share of lesions found 0.5",
-                   "| figure (95 % interval) | four phases | one phase |",
-                   "| liver Dice | 0.970 (0.960 to 0.980) | 0.500 |",
-                   "| recall: all | cannot tell of 9 | - |",
-                   "| four phases: vein Dice | 0.4 |", "| four phases: found over 20 mm | 3/4 |"):  # fmt: skip
+    for needed in (
+        "3.95 over the first tenth, 2.15 over the last",
+        "liver Dice 0.91, share of lesions found 0.5",
+        "| figure (95 % interval) | four phases | one phase |",
+        "| liver Dice | 0.970 (0.960 to 0.980) | 0.500 |",
+        "| recall: all | cannot tell of 9 | - |",
+        "| four phases: vein Dice | 0.4 |",
+        "| four phases: found over 20 mm | 3/4 |",
+    ):
         assert needed in card, needed
 
 
