@@ -19,7 +19,7 @@ from hepar.learn.exported import load_exported
 from hepar.learn.recipe import Recipe
 from hepar.learn.region import RegionAtlas, stored_atlas
 from hepar.learn.region_sample import make_region_sample
-from hepar.learn.trainer import Trainer
+from hepar.learn.trainer import LAST_PUSH, Trainer
 
 SITE_SHARE, PAINTED_SHARE = 0.5, 0.2
 """Shares of samples: cases as they are, cases with invented lesions; the rest is simulated."""
@@ -28,12 +28,17 @@ _WARM_UP_STEPS = 20
 
 
 class Tuner(Trainer):
-    """A trainer whose learning rate is up after 20 steps, since there may be few."""
+    """A trainer whose learning rate is up after 20 steps, since there may be few, and whose loss is that of the end of
+    the shipped network's training."""
 
     def learning_rate(self) -> float:
         """Linear warm-up, then half a cosine to the power 1.5."""
         wave = 0.5 + 0.5 * math.cos(math.pi * self.progress())
         return float(self.recipe.learning_rate * min(1.0, (self.step + 1) / _WARM_UP_STEPS) * math.pow(wave, 1.5))
+
+    def lesion_push(self) -> float:
+        """As `Trainer` ends: a network that finds lesions already would only learn to mark more."""
+        return LAST_PUSH
 
 
 class SiteStream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]

@@ -46,13 +46,15 @@ def compiled(path: Path, *, channels: int, classes: int, threads: int) -> Any:
 
     Raises WrongCall for a file that is no ONNX, or whose input and output have other numbers of channels and classes.
     """
+    import onnx
     import openvino as ov
-    from openvino.frontend import FrontEndManager
 
-    # `Core.read_model` tries every reader that it has, and TensorFlow's complains on standard error.
-    reader = FrontEndManager().load_by_framework("onnx")
+    core = ov.Core()
     try:
-        model = reader.convert(reader.load(str(path)))
+        # Looked at first: `read_model` tries every reader that it has, and TensorFlow's complains on standard error.
+        # (`FrontEndManager` would ask one alone, but with it processes ended in a segmentation fault some time later.)
+        onnx.checker.check_model(onnx.load(str(path)))
+        model = core.read_model(str(path))
     except Exception:
         raise WrongCall(f"{path.name} cannot be read as ONNX; give a network that `hepar learn export` wrote") from None
     found = [[one.partial_shape for one in side] for side in (model.inputs, model.outputs)]
@@ -64,7 +66,7 @@ def compiled(path: Path, *, channels: int, classes: int, threads: int) -> Any:
                 " recipe's stage"
             )
     config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-    return ov.Core().compile_model(model, "CPU", config)
+    return core.compile_model(model, "CPU", config)
 
 
 def open_network(path: Path, *, threads: int = 2) -> Network:

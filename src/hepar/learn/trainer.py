@@ -18,6 +18,7 @@ from hepar.learn.network import ORGAN_CHANNELS, channels
 from hepar.learn.recipe import Recipe
 from hepar.learn.region_loss import region_loss
 
+_FIRST_PUSH, LAST_PUSH = 0.8, 0.25
 _WARM_UP_STEPS = 100
 _CLIP = 2.0
 
@@ -74,7 +75,7 @@ class Trainer:
 
     def lesion_push(self) -> float:
         """Weight of the term that pulls lesions out of the liver: 0.8 up to 45 percent, then down to 0.25."""
-        return 0.8 - 0.55 * min(1.0, max(0.0, (self.progress() - 0.45) / 0.3))
+        return _FIRST_PUSH - (_FIRST_PUSH - LAST_PUSH) * min(1.0, max(0.0, (self.progress() - 0.45) / 0.3))
 
     def update(self, hu: torch.Tensor, target: torch.Tensor) -> tuple[float, torch.Tensor]:
         """One optimisation step on a batch; the loss and the logits before it."""
