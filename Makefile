@@ -30,9 +30,7 @@ test: $(VENV)/ready  ## every test that needs no torch
 	$(VENV)/bin/python -m pytest --ignore=tests/learn
 
 test-learn: $(LEARN)/ready  ## the tests of training; installs torch
-	$(LEARN)/bin/python -m pytest tests/learn --ignore=tests/learn/test_train.py
-	# Alone: after all the others it ended in a segmentation fault of the interpreter, whose cause is not known yet.
-	$(LEARN)/bin/python -m pytest tests/learn/test_train.py
+	$(LEARN)/bin/python -m pytest tests/learn
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .

@@ -109,7 +109,7 @@ def test_a_file_that_is_no_network_is_refused_before_anything_is_made(
     noise.write_bytes(np.random.default_rng(0).bytes(5000))
     empty.write_bytes(b"")
     recipe = read_recipe(LEARN / "region.toml")
-    for file, said in ((noise, "cannot be read as ONNX"), (empty, "cannot be read as ONNX"),
+    for file, said in ((noise, "cannot be read as ONNX"), (empty, "has the input none"),
                        (shipped("liver3mm"), "needed \\[1,4,slices")):  # fmt: skip
         with pytest.raises(WrongCall, match=said):
             score_networks(recipe, [shipped("region"), file], 2, tmp_path / "keep")

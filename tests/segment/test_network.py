@@ -1,5 +1,7 @@
 """Running the network: windows, padding, determinism."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +78,26 @@ def test_unknown_precision_is_a_wrong_call() -> None:
     """The message lists what exists."""
     with pytest.raises(WrongCall, match="f32, bf16"):
         SegmentSettings(precision="int8")
+
+
+_TWO_NETWORKS = """
+import gc, os, signal, sys
+import numpy as np
+from hepar.segment.network import OnnxNetwork, shipped
+first, second = (OnnxNetwork(shipped("region"), "f32", 1, 1_600_000) for _ in range(2))
+image = np.zeros((1, 4, 16, 32, 32), np.float32)
+for network in (first, second):
+    network.logits(image, 5)
+for network in (first, second):
+    network.release()
+    gc.collect()
+seen = []
+signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(0 if seen == [signal.SIGTERM] else 1)
+"""
+
+
+def test_a_signal_is_heard_after_two_networks_went_in_the_order_they_came() -> None:
+    """The handler runs; with an OpenVINO core for each network the process died of a segmentation fault."""
+    assert subprocess.run([sys.executable, "-c", _TWO_NETWORKS], timeout=120).returncode == 0

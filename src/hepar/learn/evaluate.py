@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hepar.errors import WrongCall
 from hepar.learn.classes import AIR_HU, CLASS_NAMES, IGNORE, LESION_CLASS, LIVER_CLASSES, SPACING_MM, STRIDE
 from hepar.learn.recipe import Recipe, read_recipe
+from hepar.segment.network import core
 from hepar.validate import dice
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -46,15 +47,12 @@ def compiled(path: Path, *, channels: int, classes: int, threads: int) -> Any:
 
     Raises WrongCall for a file that is no ONNX, or whose input and output have other numbers of channels and classes.
     """
-    import onnx
-    import openvino as ov
+    from openvino.frontend import FrontEndManager
 
-    core = ov.Core()
+    # `Core.read_model` tries every reader that it has, and TensorFlow's complains on standard error.
+    reader = FrontEndManager().load_by_framework("onnx")
     try:
-        # Looked at first: `read_model` tries every reader that it has, and TensorFlow's complains on standard error.
-        # (`FrontEndManager` would ask one alone, but with it processes ended in a segmentation fault some time later.)
-        onnx.checker.check_model(onnx.load(str(path)))
-        model = core.read_model(str(path))
+        model = reader.convert(reader.load(str(path)))
     except Exception:
         raise WrongCall(f"{path.name} cannot be read as ONNX; give a network that `hepar learn export` wrote") from None
     found = [[one.partial_shape for one in side] for side in (model.inputs, model.outputs)]
@@ -66,7 +64,7 @@ def compiled(path: Path, *, channels: int, classes: int, threads: int) -> Any:
                 " recipe's stage"
             )
     config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-    return core.compile_model(model, "CPU", config)
+    return core().compile_model(model, "CPU", config)
 
 
 def open_network(path: Path, *, threads: int = 2) -> Network:

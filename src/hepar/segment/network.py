@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from itertools import product
 from pathlib import Path
@@ -23,6 +23,19 @@ WINDOWS_HU = ((-150.0, 250.0), (-1024.0, 800.0))
 """The two input channels; each is clipped and mapped to -1 to 1."""
 CLASSES = len(Organ)
 _BODY_HU = -300.0
+
+
+@cache
+def core() -> Any:
+    """OpenVINO's core, one for the whole process, which whoever reads or compiles a network uses.
+
+    The CPU plugin of each core gives the thread a stack for signals and at its end puts back the one from before. Where
+    two cores do not end in reverse order that one is gone, and the next signal (Ctrl-C, the end of a child process)
+    ends the process; tests/segment/test_network.py holds it against OpenVINO 2026.4.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OnnxNetwork:
@@ -64,10 +77,7 @@ class OnnxNetwork:
     def _model(self, shape: tuple[int, ...]) -> Any:
         """Compiled for one input shape; the last one is kept."""
         if shape not in self._compiled:
-            import openvino
-
-            core = openvino.Core()
-            model = core.read_model(str(self.path))
+            model = core().read_model(str(self.path))
             model.reshape(list(shape))
             keep_layout(model)
             self._compiled.clear()
@@ -79,7 +89,7 @@ class OnnxNetwork:
             }
             if self.threads:
                 config["INFERENCE_NUM_THREADS"] = self.threads
-            self._compiled[shape] = core.compile_model(model, "CPU", config)
+            self._compiled[shape] = core().compile_model(model, "CPU", config)
         return self._compiled[shape]
 
 

@@ -15,7 +15,7 @@ from hepar.record import PADDING_HU, Geometry, Organ, Volume
 from hepar.segment.external.mapping import LIVER, EngineFile, Run
 from hepar.segment.external.nifti import nearest
 from hepar.segment.grid import MAX_VOXELS, onto_model, onto_native
-from hepar.segment.network import body_box
+from hepar.segment.network import body_box, core
 from hepar.segment.place import slabs
 
 _DIRECTIONS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
@@ -256,10 +256,8 @@ class OnnxNetwork:
         return sizes[0], sizes[1], sizes[2]
 
     def _read(self) -> tuple[Any, int]:
-        import openvino
-
         try:
-            model = openvino.Core().read_model(str(self.engine.model))
+            model = core().read_model(str(self.engine.model))
             rank = int(model.input(0).get_partial_shape().rank.get_length())
         except Exception as error:
             raise WrongCall(
@@ -275,8 +273,6 @@ class OnnxNetwork:
 
     def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compiled for one shape; the last one is kept."""
-        import openvino
-
         try:
             if image.shape not in self._compiled:
                 self._model.reshape(list(image.shape))
@@ -284,7 +280,7 @@ class OnnxNetwork:
                 config: dict[str, Any] = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
                 if self.threads:
                     config["INFERENCE_NUM_THREADS"] = self.threads
-                self._compiled[image.shape] = openvino.Core().compile_model(self._model, "CPU", config)
+                self._compiled[image.shape] = core().compile_model(self._model, "CPU", config)
             result: NDArray[np.float32] = self._compiled[image.shape](image)[0]
         except Exception as error:
             raise WrongCall(
