@@ -18,7 +18,6 @@ of the find (`hepar.learn.false_finds`). All of it is at one operating point, `m
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import time
@@ -31,6 +30,7 @@ import numpy as np
 
 import hepar
 from hepar.learn.false_finds import tally, tissues_under
+from hepar.learn.own_code import code_sha256
 from hepar.learn.prepared import prepare_case
 from hepar.record import Anatomy, Geometry
 from hepar.segment.builtin import Builtin
@@ -42,7 +42,8 @@ from hepar.validate.bootstrap import mean, of_sums, ratio
 from hepar.validate.calibration import grouped
 from hepar.validate.detection import CaseLesions, lesion_wise
 
-STEPS_THAT_COUNT = ("ingest", "harmonise", "segment")
+CODE_THAT_COUNTS = ("pipeline.py", "ingest", "harmonise", "segment")
+"""What an outline depends on: results of another state of it are not mixed in."""
 POINT = "measuring"
 RECORD = 2
 """Number of the form of a kept result; another one is made anew."""
@@ -67,7 +68,7 @@ def make(folder: Path, name: str, first: int, cases: int | None) -> None:
 def judge(folder: Path, first: int, cases: int | None, threads: int, point: str = POINT) -> list[dict[str, Any]]:
     """Analyse and compare every case that is there; returns two summaries: four phases, portal venous alone."""
     engine = Builtin(SegmentSettings(threads=threads, operating_point=point))
-    key = f"{engine.weights_sha256[:12]}-{_code()[:8]}-{RECORD}" + f"-{point}" * (point != POINT)
+    key = f"{engine.weights_sha256[:12]}-{code_sha256(*CODE_THAT_COUNTS)[:8]}-{RECORD}" + f"-{point}" * (point != POINT)
     kept = folder / "judged" / key
     kept.mkdir(parents=True, exist_ok=True)
     chosen = sorted(p.parent for p in folder.glob("case-*/truth.json"))
@@ -193,13 +194,6 @@ def _portal(lesion: dict[str, Any]) -> float:
 def _plain(estimate: Any) -> dict[str, Any]:
     keys = ("estimate", "low", "high")
     return {k: None if getattr(estimate, k) is None else round(float(getattr(estimate, k)), 4) for k in keys}
-
-
-def _code() -> str:
-    """Hash of the code that an outline depends on, so that results of another state are not mixed in."""
-    root = Path(hepar.__file__).parent
-    files = [root / "pipeline.py", *(p for step in STEPS_THAT_COUNT for p in sorted((root / step).rglob("*.py")))]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def table(result: dict[str, Any]) -> str:

@@ -42,8 +42,8 @@ class Score:
     false_lesions: int
 
 
-def compiled(path: Path, *, channels: int, classes: int, threads: int) -> Any:
-    """An ONNX file compiled by OpenVINO in float32.
+def network_in(path: Path, *, channels: int, classes: int) -> Any:
+    """OpenVINO's model of an ONNX file, not yet compiled.
 
     Raises WrongCall for a file that is no ONNX, or whose input and output have other numbers of channels and classes.
     """
@@ -63,8 +63,13 @@ def compiled(path: Path, *, channels: int, classes: int, threads: int) -> Any:
                 f"{path.name} has the {what} {shown}; needed [1,{needed},slices,rows,columns]; give a network of this"
                 " recipe's stage"
             )
+    return model
+
+
+def compiled(path: Path, *, channels: int, classes: int, threads: int) -> Any:
+    """The same compiled in float32; raises what `network_in` raises."""
     config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-    return core().compile_model(model, "CPU", config)
+    return core().compile_model(network_in(path, channels=channels, classes=classes), "CPU", config)
 
 
 def open_network(path: Path, *, threads: int = 2) -> Network:
@@ -198,6 +203,3 @@ def evaluate(
         liver = np.isin(reference, LIVER_CLASSES)
         rows.append(asdict(score(f"real{number + 1}", probability, liver, reference == LESION_CLASS)))
     return rows
-
-
-__all__ = ["SPACING_MM", "Score", "compiled", "dice_of", "evaluate", "open_network", "score", "simulated_cases", "tidy"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 import tempfile
@@ -13,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import hepar
 from hepar import pipeline
+from hepar.learn.own_code import code_sha256
 from hepar.record import AlignedPhase, OrganMap, PhaseLabel, Volume
 from hepar.segment.builtin import Builtin
 from hepar.settings import Settings
@@ -73,8 +72,4 @@ def prepare_case(case: Path, engine: Builtin, keep: Path | None = None) -> Prepa
 
 
 def _key(engine: Builtin) -> str:
-    root = Path(hepar.__file__).parent
-    places = [root / name for name in _READS]
-    files = [p for place in places for p in ([place] if place.is_file() else sorted(place.rglob("*.py")))]
-    code = hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
-    return f"{engine.network.sha256[:12]}-{code[:8]}"
+    return f"{engine.network.sha256[:12]}-{code_sha256(*_READS)[:8]}"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-import hepar
 from hepar.errors import WrongCall
 from hepar.learn.atlas import Atlas, Labels, Volume, hepar_atlas, totalseg_atlas, vein_trees
 from hepar.learn.classes import REGION_SPACING_MM, SPACING_MM, Tissue
+from hepar.learn.own_code import code_sha256
 from hepar.learn.recipe import AtlasSource
 from hepar.learn.virtual import virtual_atlas
 
@@ -76,7 +75,7 @@ def stored_atlas(source: AtlasSource, seed: int, folder: Path) -> RegionAtlas:
 
 def _key(source: AtlasSource) -> str:
     """Start of a hash of the bytes that the anatomy is made from and of the sources that make it."""
-    digest = hashlib.sha256(_code(source.kind))
+    digest = hashlib.sha256(code_sha256(*_MADE_BY.get(source.kind, _OURS)).encode())
     for path in (source.image, source.labels):
         if path is None:
             continue
@@ -85,14 +84,6 @@ def _key(source: AtlasSource) -> str:
         for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:12]
-
-
-@cache
-def _code(kind: str) -> bytes:
-    root = Path(hepar.__file__).parent
-    places = [root / name for name in _MADE_BY.get(kind, _OURS)]
-    files = [p for place in places for p in ([place] if place.is_file() else sorted(place.rglob("*.py")))]
-    return hashlib.sha256(b"".join(hashlib.sha256(p.read_bytes()).digest() for p in files)).digest()
 
 
 def _region(atlas: Atlas) -> RegionAtlas:

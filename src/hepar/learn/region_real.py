@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from hepar import pipeline
 from hepar.errors import WrongCall
 from hepar.ingest.label_map import VoxelMap, read_label_map
-from hepar.learn.classes import EITHER_VEIN, IGNORE, NOT_LIVER
-from hepar.learn.region_evaluate import judge, open_region
+from hepar.learn.classes import EITHER_VEIN, IGNORE, NOT_LIVER, PHASE_SLOTS, REGION_CLASS_NAMES
+from hepar.learn.evaluate import network_in
+from hepar.learn.region_evaluate import judge
 from hepar.learn.region_sample import RegionSample
 from hepar.record import Geometry, Organ
 from hepar.segment.builtin import Builtin
@@ -38,7 +39,7 @@ def judge_real(name: str, network: Path, image: Path, labels: Path, *, threads: 
     counts for nothing. Raises WrongCall where the labels hold no liver in it, and whatever reading and outlining the
     scan raises.
     """
-    open_region(network, threads=threads)  # for its refusals, before the scan is read
+    network_in(network, channels=len(PHASE_SLOTS), classes=len(REGION_CLASS_NAMES))  # refused before the scan is read
     engine = Builtin(SegmentSettings(threads=threads), region_weights=network)
     region, sample, labelled = _seen(name, engine, image, labels)
     lesion, liver = (field * np.float32(1 / 255) for field in (region.lesion, region.liver))
