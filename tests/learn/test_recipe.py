@@ -50,6 +50,7 @@ def test_the_example_of_the_guide_reads(tmp_path: Path) -> None:
         ("[[16, 32, 32]]", "[[16, 32, 30]]", "three multiples of 16"),
         ("shape_shares = [1.0]", "shape_shares = [0.5, 0.5]", "1 shapes, 2 shape_shares"),
         ("\nshare = 1.0", "\nshare = 0", "every .* has share = 0"),
+        (VIRTUAL, "", "no entry 'atlas'"),
         ("steps = 6", "steps = = 6", "mine.toml is no valid TOML .*line 1"),
     ],
 )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from pathlib import Path
 
 import hepar
 
 
-@cache
 def code_sha256(*places: str) -> str:
     """Of the sources of hepar's modules and folders, named from the package's folder on ("ingest", "pipeline.py")."""
     root = Path(hepar.__file__).parent

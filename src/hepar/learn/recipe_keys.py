@@ -88,5 +88,5 @@ def check_atlases(tables: list[dict[str, Any]], where: str) -> None:
         if isinstance(kind, str) and kind not in ATLAS_KEYS:
             raise WrongCall(f"{where}, [[atlas]] {number}: kind {kind!r}; needed one of {', '.join(ATLAS_KEYS)}")
         check_keys(table, ATLAS_KEYS.get(str(kind), _ATLAS), f"{where}, [[atlas]] {number}")
-    if not sum(table.get("share", 1) for table in tables):
+    if tables and not sum(table.get("share", 1) for table in tables):
         raise WrongCall(f"{where}: every [[atlas]] has share = 0; needed one above 0")
