@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -318,3 +320,24 @@ def test_a_signal_to_the_whole_group_leaves_the_samples_coming(recipe: Recipe, t
             hu, _ = next(stream)
             assert hu.shape == (1, 16, 32, 32)
     assert not multiprocessing.active_children()
+
+
+def test_samples_reach_the_training_whole() -> None:
+    """They need nothing of the process that made them any more, which may be gone when they are drawn."""
+    from hepar.learn.source import Arrays, Samples, drawn
+
+    class Three(Samples):
+        def samples(self) -> Iterator[Arrays]:
+            for number in range(3):
+                yield np.full((1, 2, 2), number, np.float32), np.full((1, 2, 2), number, np.uint8)
+            time.sleep(1)  # the three are on their way
+            os._exit(0)
+
+    with drawn(Three(), worker=True) as stream:
+        (worker,) = multiprocessing.active_children()
+        worker.join(60)
+        for number in range(3):
+            image, target = next(stream)
+            assert image.shape == target.shape == (1, 1, 2, 2)
+            assert (image == number).all()
+            assert (target == number).all()

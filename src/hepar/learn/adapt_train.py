@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset
 
 from hepar.learn.adapt_sample import SiteVolume, draw_painted, draw_site
 from hepar.learn.export import export
@@ -19,6 +18,7 @@ from hepar.learn.exported import load_exported
 from hepar.learn.recipe import Recipe
 from hepar.learn.region import RegionAtlas, stored_atlas
 from hepar.learn.region_sample import make_region_sample
+from hepar.learn.source import Arrays, Samples, drawn
 from hepar.learn.trainer import LAST_PUSH, Trainer
 
 SITE_SHARE, PAINTED_SHARE = 0.5, 0.2
@@ -41,15 +41,14 @@ class Tuner(Trainer):
         return LAST_PUSH
 
 
-class SiteStream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
-    """Samples 0, 1, ... as (image, target); sample i is a function of the seed and i alone."""
+class SiteStream(Samples):
+    """Samples 0, 1, ...; sample i is a function of the seed and i alone."""
 
     def __init__(self, recipe: Recipe, volumes: Sequence[SiteVolume], simulated: Sequence[RegionAtlas]) -> None:
         self.recipe, self.volumes, self.simulated = recipe, volumes, simulated
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def samples(self) -> Iterator[Arrays]:
         """Endless."""
-        torch.set_num_threads(1)
         shares = np.array(self.recipe.shape_shares)
         number = 0
         while True:
@@ -63,7 +62,7 @@ class SiteStream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
                 sample = draw_painted(volume, shape, rng)
             else:
                 sample = make_region_sample(self.simulated[int(rng.integers(len(self.simulated)))], shape, rng)
-            yield torch.from_numpy(sample.image), torch.from_numpy(sample.target)
+            yield sample.image, sample.target
             number += 1
 
 
@@ -90,22 +89,22 @@ def fine_tune(
     steps: how many; 0: as many as fit into `seconds`, told from the pace of the first ones. In bf16 a run repeats on
     the same machine up to rounding; with bf16 = false in the recipe bit for bit, for the same steps and threads.
     """
-    stream = iter(DataLoader(SiteStream(recipe, volumes, simulated), batch_size=1, num_workers=1, prefetch_factor=4))
-    torch.set_num_threads(threads)
-    next(stream)  # the worker has started
-    trainer = Tuner(replace(recipe, steps=steps or 10_000, minutes=0.0))
-    load_exported(trainer.net, start)
-    trainer.mean = {name: value.detach().clone() for name, value in trainer.net.state_dict().items()}
-    began = time.monotonic()
-    losses = []
-    while trainer.step < trainer.recipe.steps:
-        image, target = next(stream)
-        losses.append(trainer.update(image, target)[0])
-        spent = time.monotonic() - began
-        if not steps and trainer.step == _PACE_STEPS:
-            fit = max(2 * _PACE_STEPS, int(seconds / spent * _PACE_STEPS))
-            trainer.recipe = replace(trainer.recipe, steps=fit)
-        progress(trainer.step / trainer.recipe.steps)
+    with drawn(SiteStream(recipe, volumes, simulated), worker=True) as stream:
+        torch.set_num_threads(threads)
+        next(stream)  # the worker has started
+        trainer = Tuner(replace(recipe, steps=steps or 10_000, minutes=0.0))
+        load_exported(trainer.net, start)
+        trainer.mean = {name: value.detach().clone() for name, value in trainer.net.state_dict().items()}
+        began = time.monotonic()
+        losses = []
+        while trainer.step < trainer.recipe.steps:
+            image, target = next(stream)
+            losses.append(trainer.update(image, target)[0])
+            spent = time.monotonic() - began
+            if not steps and trainer.step == _PACE_STEPS:
+                fit = max(2 * _PACE_STEPS, int(seconds / spent * _PACE_STEPS))
+                trainer.recipe = replace(trainer.recipe, steps=fit)
+            progress(trainer.step / trainer.recipe.steps)
     trainer.seconds = time.monotonic() - began
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / "state.pt"

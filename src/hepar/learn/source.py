@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from hepar.errors import Fault, HeparError, WrongCall
@@ -26,6 +27,7 @@ from hepar.learn.virtual import virtual_atlas
 
 _A = TypeVar("_A", Atlas | SliceSet, RegionAtlas)
 Batch = tuple[torch.Tensor, torch.Tensor]
+Arrays = tuple[NDArray[Any], NDArray[np.uint8]]
 
 
 def load_atlases(source: AtlasSource, seed: int) -> list[Atlas]:
@@ -52,51 +54,63 @@ def load_pool(source: AtlasSource, seed: int) -> list[Atlas | SliceSet]:
     return [*load_atlases(source, seed)]
 
 
-class Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
-    """Batches of one: samples first, first + 1, ... as (image, target uint8), each with an axis of 1 before it.
+class Samples(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
+    """Batches of one without end as (image, target uint8), each with an axis of 1 before it.
 
-    image: HU as int16 for stage organs, float16 [4, ...] relative to the liver for stage region.
-    keep: folder where the anatomies of stage region are stored. An error ends the stream and is its last item, as it
-    is: DataLoader would make a traceback with the paths of this machine of its text.
+    Arrays, which go from one process to another by value: of tensors torch sends a handle, fetched later, and a run
+    that is stopped in the midst of that leaves a traceback of the process that made them. An error ends the stream and
+    is its last item, as it is: DataLoader would make a traceback with the paths of this machine of its text.
     """
+
+    def samples(self) -> Iterator[Arrays]:
+        """Endless; loads what it needs in the process that iterates."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Arrays | HeparError]:
+        torch.set_num_threads(1)
+        if get_worker_info() is not None:
+            # Whoever stops a run signals the whole group; the training saves, then `drawn` ends this process.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for image, target in self.samples():
+                yield image[None], target[None]
+        except HeparError as error:
+            yield error
+        except Exception as error:
+            what = f"{type(error).__name__} in {_where(error)}"
+            yield Fault(f"a training sample could not be made ({what}); check the scans, or report this")
+
+
+class Stream(Samples):
+    """Samples first, first + 1, ... of a recipe: HU as int16 for stage organs, float16 [4, ...] relative to the liver
+    for stage region. keep: folder where the anatomies of stage region are stored."""
 
     def __init__(self, recipe: Recipe, first: int, keep: Path) -> None:
         self.recipe = recipe
         self.first = first
         self.keep = keep
 
-    def __iter__(self) -> Iterator[Batch | HeparError]:
-        """Endless; loads the atlases in the process that iterates."""
-        torch.set_num_threads(1)
-        if get_worker_info() is not None:
-            # Whoever stops a run signals the whole group; the training saves, then `batches` ends this process.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            for image, target in self._regions() if self.recipe.stage == "region" else self._organs():
-                yield image[None], target[None]
-        except HeparError as error:
-            yield error
-        except Exception as error:
-            what = f"{type(error).__name__} in {_where(error)}"
-            yield Fault(f"a training sample could not be made ({what}); check the recipe's scans, or report this")
+    def samples(self) -> Iterator[Arrays]:
+        """Endless; loads the atlases."""
+        return self._regions() if self.recipe.stage == "region" else self._organs()
 
-    def _organs(self) -> Iterator[Batch]:
+    def _organs(self) -> Iterator[Arrays]:
         pools = [load_pool(s, self.recipe.seed) for s in self.recipe.sources]
         number = self.first
         while True:
             sample = draw(self.recipe, pools, number)
-            yield torch.from_numpy(np.round(sample.hu).astype(np.int16)), torch.from_numpy(sample.target)
+            yield np.round(sample.hu).astype(np.int16), sample.target
             number += 1
 
-    def _regions(self) -> Iterator[Batch]:
+    def _regions(self) -> Iterator[Arrays]:
         pools = [
             [stored_atlas(s, self.recipe.seed + v, self.keep) for v in range(s.variants)] for s in self.recipe.sources
         ]
         number = self.first
         while True:
             sample = draw_region(self.recipe, pools, number)
-            yield torch.from_numpy(sample.image), torch.from_numpy(sample.target)
+            yield sample.image, sample.target
             number += 1
 
 
@@ -135,21 +149,37 @@ def batches(recipe: Recipe, first: int, keep: Path, *, worker: bool) -> Iterator
         for path in (source.image, source.labels, source.pseudo and source.pseudo.network):
             if path and not path.exists():
                 raise WrongCall(f"{path.name}, from which the recipe makes an anatomy, is not there; see its [[atlas]]")
+    with drawn(Stream(recipe, first, keep), worker=worker) as stream:
+        yield stream
+
+
+@contextmanager
+def drawn(samples: Samples, *, worker: bool) -> Iterator[Iterator[Batch]]:
+    """The samples as tensors, made in one process of their own if asked, which ends with this.
+
+    Drawing one raises what making it raised: HeparError, and Fault for anything else.
+    """
     ahead = 8 if worker else None
-    loader = DataLoader(Stream(recipe, first, keep), batch_size=None, num_workers=int(worker), prefetch_factor=ahead)
-    made = iter(loader)
+    made = iter(
+        DataLoader(samples, batch_size=None, num_workers=int(worker), prefetch_factor=ahead, collate_fn=_as_it_is)
+    )
     try:
-        yield _drawn(made)
+        yield _tensors(made)
     finally:
         if worker:
             _end(made)
 
 
-def _drawn(made: Iterator[Batch | HeparError]) -> Iterator[Batch]:
+def _as_it_is(item: Arrays | HeparError) -> Arrays | HeparError:
+    return item
+
+
+def _tensors(made: Iterator[Arrays | HeparError]) -> Iterator[Batch]:
     for one in made:
         if isinstance(one, HeparError):
             raise one
-        yield one
+        image, target = one
+        yield torch.from_numpy(image), torch.from_numpy(target)
 
 
 def _end(made: Any) -> None:
