@@ -76,10 +76,12 @@ def show(document: dict[str, Any], output: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from hepar.report.wording import number, quantity
+
     console = Console(highlight=False)
     liver, burden = document["liver"], document["burden"]
     labels = {p["id"]: p["label"].replace("_", " ").replace("unknown", "cannot tell") for p in document["phases"]}
-    shown = ", ".join(f"{p['id']} {labels[p['id']]} ({p['label_probability']:.2f})" for p in document["phases"])
+    shown = ", ".join(f"{p['id']} {labels[p['id']]} ({number(p['label_probability'], 'score')})" for p in document["phases"])
     console.print(f"\n[bold]Phases[/]   {shown}; measured on {document['reference_phase']}")
     console.print(f"[bold]Liver[/]    {_number(liver, 'volume_ml', '.0f')} ml")
     share = _number(burden, "percent_of_liver", ".1f")
@@ -95,7 +97,7 @@ def show(document: dict[str, Any], output: Path) -> None:
                 _number(lesion, "volume_ml", ".1f"),
                 f"{_number(lesion, 'long_axis_mm', '.0f')} x {_number(lesion, 'short_axis_mm', '.0f')}",
                 _number(lesion, "max_3d_diameter_mm", ".0f"),
-                _number(lesion, "confidence", ".2f"),
+                quantity(lesion, "confidence", "score"),
             )
         console.print(table)
         if len(document["lesions"]) > 10:

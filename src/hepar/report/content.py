@@ -120,7 +120,7 @@ def _summary(document: Mapping[str, Any]) -> Section:
     scores = [one["confidence"] for one in lesions if one["confidence"] is not None]
     sure = ""
     if scores:
-        ends = sorted({number(min(scores), "score"), number(max(scores), "score")})
+        ends = dict.fromkeys((number(min(scores), "score"), number(max(scores), "score")))
         sure = "confidence " + " to ".join(ends)
     tiles = (
         Tile("Lesions", str(burden["lesion_count"]), sure),

@@ -26,7 +26,14 @@ MINUS = "\u2212"
 
 
 def number(value: float, unit: str) -> str:
-    """A number with the digits that a reader of this unit needs; a real minus sign."""
+    """A number with the digits that a reader of this unit needs; a real minus sign.
+
+    A score that is not quite 1 or 0 never reads as certainty: ">0.99", "<0.01".
+    """
+    if unit == "score" and 0.995 <= value < 1:
+        return ">0.99"
+    if unit == "score" and 0 < value < 0.005:
+        return "<0.01"
     if unit in ("ml", "%"):
         digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
     else:
