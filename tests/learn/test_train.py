@@ -103,17 +103,29 @@ def test_a_broken_sample_ends_the_command(tmp_path: Path) -> None:
 
 def test_a_run_is_stopped_while_it_waits_for_a_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C before the first sample is there ends the run at once, not after it; after two steps these are kept."""
+    import multiprocessing
+
     from hepar.learn import source
     from hepar.learn.train import train
+    from hepar.learn.trainer import Trainer
 
     recipe = _recipe(tmp_path, _text())
-    draw = source.draw
+    draw, update, handler = source.draw, Trainer.update, signal.getsignal(signal.SIGINT)
+    learnt = multiprocessing.get_context("fork").Value("i", 0)
+
+    def counted(trainer: Trainer, hu: Any, target: Any) -> Any:
+        out = update(trainer, hu, target)
+        learnt.value = trainer.step
+        return out
+
+    monkeypatch.setattr(Trainer, "update", counted)
     for steps in (0, 2):
 
         def slow(recipe: Recipe, pools: list[Any], number: int, steps: int = steps) -> Any:
             if number < steps:
                 return draw(recipe, pools, number)
-            time.sleep(3)  # the two steps
+            _until(lambda: learnt.value >= steps)
+            time.sleep(1)  # until the next sample is waited for
             os.kill(os.getppid(), signal.SIGINT)
             time.sleep(1)
             raise WrongCall("waited for the sample")
@@ -122,7 +134,7 @@ def test_a_run_is_stopped_while_it_waits_for_a_sample(tmp_path: Path, monkeypatc
         ended = train(recipe, tmp_path / "run", threads=1)
         assert (ended.step, ended.signal) == (steps, signal.SIGINT)
         assert ended.state.is_file() == (steps > 0)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_missing_scan_is_named_before_training(tmp_path: Path) -> None:
