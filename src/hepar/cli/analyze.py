@@ -81,7 +81,9 @@ def show(document: dict[str, Any], output: Path) -> None:
     console = Console(highlight=False)
     liver, burden = document["liver"], document["burden"]
     labels = {p["id"]: p["label"].replace("_", " ").replace("unknown", "cannot tell") for p in document["phases"]}
-    shown = ", ".join(f"{p['id']} {labels[p['id']]} ({number(p['label_probability'], 'score')})" for p in document["phases"])
+    shown = ", ".join(
+        f"{p['id']} {labels[p['id']]} ({number(p['label_probability'], 'score')})" for p in document["phases"]
+    )
     console.print(f"\n[bold]Phases[/]   {shown}; measured on {document['reference_phase']}")
     console.print(f"[bold]Liver[/]    {_number(liver, 'volume_ml', '.0f')} ml")
     share = _number(burden, "percent_of_liver", ".1f")
