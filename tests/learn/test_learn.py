@@ -311,7 +311,7 @@ def test_a_signal_to_the_whole_group_leaves_the_samples_coming(recipe: Recipe, t
     """SIGTERM and Ctrl-C to the process that makes samples, as to a whole group: they come until the run has saved."""
     from hepar.learn.source import batches
 
-    with batches(recipe, 0, tmp_path, worker=True) as stream:
+    with batches(recipe, 0, tmp_path) as stream:
         next(stream)
         (worker,) = multiprocessing.active_children()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -324,16 +324,15 @@ def test_a_signal_to_the_whole_group_leaves_the_samples_coming(recipe: Recipe, t
 
 def test_samples_reach_the_training_whole() -> None:
     """They need nothing of the process that made them any more, which may be gone when they are drawn."""
-    from hepar.learn.source import Arrays, Samples, drawn
+    from hepar.learn.source import Arrays, drawn
 
-    class Three(Samples):
-        def samples(self) -> Iterator[Arrays]:
-            for number in range(3):
-                yield np.full((1, 2, 2), number, np.float32), np.full((1, 2, 2), number, np.uint8)
-            time.sleep(1)  # the three are on their way
-            os._exit(0)
+    def three() -> Iterator[Arrays]:
+        for number in range(3):
+            yield np.full((1, 2, 2), number, np.float32), np.full((1, 2, 2), number, np.uint8)
+        time.sleep(1)  # the three are on their way
+        os._exit(0)
 
-    with drawn(Three(), worker=True) as stream:
+    with drawn(three) as stream:
         (worker,) = multiprocessing.active_children()
         worker.join(60)
         for number in range(3):

@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from hepar.learn.exported import load_exported
 from hepar.learn.recipe import Recipe
 from hepar.learn.region import RegionAtlas, stored_atlas
 from hepar.learn.region_sample import make_region_sample
-from hepar.learn.source import Arrays, Samples, drawn
+from hepar.learn.source import Arrays, drawn
 from hepar.learn.trainer import LAST_PUSH, Trainer
 
 SITE_SHARE, PAINTED_SHARE = 0.5, 0.2
@@ -41,29 +43,21 @@ class Tuner(Trainer):
         return LAST_PUSH
 
 
-class SiteStream(Samples):
-    """Samples 0, 1, ...; sample i is a function of the seed and i alone."""
-
-    def __init__(self, recipe: Recipe, volumes: Sequence[SiteVolume], simulated: Sequence[RegionAtlas]) -> None:
-        self.recipe, self.volumes, self.simulated = recipe, volumes, simulated
-
-    def samples(self) -> Iterator[Arrays]:
-        """Endless."""
-        shares = np.array(self.recipe.shape_shares)
-        number = 0
-        while True:
-            rng = np.random.default_rng([self.recipe.seed, 5, number])
-            shape = self.recipe.shapes[int(rng.choice(len(shares), p=shares / shares.sum()))]
-            kind = rng.random()
-            volume = self.volumes[int(rng.integers(len(self.volumes)))]
-            if kind < SITE_SHARE:
-                sample = draw_site(volume, shape, rng)
-            elif kind < SITE_SHARE + PAINTED_SHARE:
-                sample = draw_painted(volume, shape, rng)
-            else:
-                sample = make_region_sample(self.simulated[int(rng.integers(len(self.simulated)))], shape, rng)
-            yield sample.image, sample.target
-            number += 1
+def site_samples(recipe: Recipe, volumes: Sequence[SiteVolume], simulated: Sequence[RegionAtlas]) -> Iterator[Arrays]:
+    """Samples 0, 1, ... without end; sample i is a function of the seed and i alone."""
+    shares = np.array(recipe.shape_shares)
+    for number in count():
+        rng = np.random.default_rng([recipe.seed, 5, number])
+        shape = recipe.shapes[int(rng.choice(len(shares), p=shares / shares.sum()))]
+        kind = rng.random()
+        volume = volumes[int(rng.integers(len(volumes)))]
+        if kind < SITE_SHARE:
+            sample = draw_site(volume, shape, rng)
+        elif kind < SITE_SHARE + PAINTED_SHARE:
+            sample = draw_painted(volume, shape, rng)
+        else:
+            sample = make_region_sample(simulated[int(rng.integers(len(simulated)))], shape, rng)
+        yield sample.image, sample.target
 
 
 def simulated_atlases(recipe: Recipe, keep: Path, added: int = 0) -> list[RegionAtlas]:
@@ -89,7 +83,7 @@ def fine_tune(
     steps: how many; 0: as many as fit into `seconds`, told from the pace of the first ones. In bf16 a run repeats on
     the same machine up to rounding; with bf16 = false in the recipe bit for bit, for the same steps and threads.
     """
-    with drawn(SiteStream(recipe, volumes, simulated), worker=True) as stream:
+    with drawn(partial(site_samples, recipe, volumes, simulated)) as stream:
         torch.set_num_threads(threads)
         next(stream)  # the worker has started
         trainer = Tuner(replace(recipe, steps=steps or 10_000, minutes=0.0))

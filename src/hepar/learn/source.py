@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset
 
 from hepar.errors import Fault, HeparError, WrongCall
 from hepar.learn.atlas import Atlas, hepar_atlas, totalseg_atlas
@@ -28,6 +30,7 @@ from hepar.learn.virtual import virtual_atlas
 _A = TypeVar("_A", Atlas | SliceSet, RegionAtlas)
 Batch = tuple[torch.Tensor, torch.Tensor]
 Arrays = tuple[NDArray[Any], NDArray[np.uint8]]
+_AHEAD = 8
 
 
 def load_atlases(source: AtlasSource, seed: int) -> list[Atlas]:
@@ -54,26 +57,24 @@ def load_pool(source: AtlasSource, seed: int) -> list[Atlas | SliceSet]:
     return [*load_atlases(source, seed)]
 
 
-class Samples(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
-    """Batches of one without end as (image, target uint8), each with an axis of 1 before it.
+class _Stream(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
+    """What `make` makes, each array with an axis of 1 before it, and as its last item the error that ended it: of an
+    error's text DataLoader would make a traceback with the paths of this machine.
 
     Arrays, which go from one process to another by value: of tensors torch sends a handle, fetched later, and a run
-    that is stopped in the midst of that leaves a traceback of the process that made them. An error ends the stream and
-    is its last item, as it is: DataLoader would make a traceback with the paths of this machine of its text.
+    that is stopped in the midst of that leaves a traceback of the process that made them.
     """
 
-    def samples(self) -> Iterator[Arrays]:
-        """Endless; loads what it needs in the process that iterates."""
-        raise NotImplementedError
+    def __init__(self, make: Callable[[], Iterator[Arrays]]) -> None:
+        self.make = make
 
     def __iter__(self) -> Iterator[Arrays | HeparError]:
         torch.set_num_threads(1)
-        if get_worker_info() is not None:
-            # Whoever stops a run signals the whole group; the training saves, then `drawn` ends this process.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Whoever stops a run signals the whole group; the training saves, then `drawn` ends this process.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            for image, target in self.samples():
+            for image, target in self.make():
                 yield image[None], target[None]
         except HeparError as error:
             yield error
@@ -82,36 +83,20 @@ class Samples(IterableDataset):  # type: ignore[misc,type-arg,unused-ignore]
             yield Fault(f"a training sample could not be made ({what}); check the scans, or report this")
 
 
-class Stream(Samples):
-    """Samples first, first + 1, ... of a recipe: HU as int16 for stage organs, float16 [4, ...] relative to the liver
-    for stage region. keep: folder where the anatomies of stage region are stored."""
+def _organs(recipe: Recipe, first: int) -> Iterator[Arrays]:
+    """Samples first, first + 1, ... of stage organs: HU as int16."""
+    pools = [load_pool(s, recipe.seed) for s in recipe.sources]
+    for number in count(first):
+        sample = draw(recipe, pools, number)
+        yield np.round(sample.hu).astype(np.int16), sample.target
 
-    def __init__(self, recipe: Recipe, first: int, keep: Path) -> None:
-        self.recipe = recipe
-        self.first = first
-        self.keep = keep
 
-    def samples(self) -> Iterator[Arrays]:
-        """Endless; loads the atlases."""
-        return self._regions() if self.recipe.stage == "region" else self._organs()
-
-    def _organs(self) -> Iterator[Arrays]:
-        pools = [load_pool(s, self.recipe.seed) for s in self.recipe.sources]
-        number = self.first
-        while True:
-            sample = draw(self.recipe, pools, number)
-            yield np.round(sample.hu).astype(np.int16), sample.target
-            number += 1
-
-    def _regions(self) -> Iterator[Arrays]:
-        pools = [
-            [stored_atlas(s, self.recipe.seed + v, self.keep) for v in range(s.variants)] for s in self.recipe.sources
-        ]
-        number = self.first
-        while True:
-            sample = draw_region(self.recipe, pools, number)
-            yield sample.image, sample.target
-            number += 1
+def _regions(recipe: Recipe, first: int, keep: Path) -> Iterator[Arrays]:
+    """The same of stage region: float16 [4, ...] relative to the liver."""
+    pools = [[stored_atlas(s, recipe.seed + v, keep) for v in range(s.variants)] for s in recipe.sources]
+    for number in count(first):
+        sample = draw_region(recipe, pools, number)
+        yield sample.image, sample.target
 
 
 def draw(recipe: Recipe, pools: list[list[Atlas | SliceSet]], number: int) -> Sample:
@@ -139,35 +124,33 @@ def _pick(recipe: Recipe, pools: list[list[_A]], rng: np.random.Generator) -> tu
 
 
 @contextmanager
-def batches(recipe: Recipe, first: int, keep: Path, *, worker: bool) -> Iterator[Iterator[Batch]]:
-    """Batches of one sample from number `first` on, made in one process of their own if asked, which ends with this.
+def batches(recipe: Recipe, first: int, keep: Path) -> Iterator[Iterator[Batch]]:
+    """Batches of one sample from number `first` on, as `drawn` gives them. keep: folder where the anatomies of stage
+    region are stored.
 
-    Raises WrongCall where a file of the recipe is missing. Drawing one raises what making it raised: HeparError, and
-    Fault for anything else.
+    Raises WrongCall where a file of the recipe is missing.
     """
     for source in recipe.sources:
         for path in (source.image, source.labels, source.pseudo and source.pseudo.network):
             if path and not path.exists():
                 raise WrongCall(f"{path.name}, from which the recipe makes an anatomy, is not there; see its [[atlas]]")
-    with drawn(Stream(recipe, first, keep), worker=worker) as stream:
+    make = partial(_regions, recipe, first, keep) if recipe.stage == "region" else partial(_organs, recipe, first)
+    with drawn(make) as stream:
         yield stream
 
 
 @contextmanager
-def drawn(samples: Samples, *, worker: bool) -> Iterator[Iterator[Batch]]:
-    """The samples as tensors, made in one process of their own if asked, which ends with this.
+def drawn(make: Callable[[], Iterator[Arrays]]) -> Iterator[Iterator[Batch]]:
+    """Samples (image, target uint8) as batches of one, made in one process of their own, which ends with this.
 
-    Drawing one raises what making it raised: HeparError, and Fault for anything else.
+    make: makes them without end, and loads what it needs, in that process. Drawing one raises what making it raised:
+    HeparError, and Fault for anything else.
     """
-    ahead = 8 if worker else None
-    made = iter(
-        DataLoader(samples, batch_size=None, num_workers=int(worker), prefetch_factor=ahead, collate_fn=_as_it_is)
-    )
+    made = iter(DataLoader(_Stream(make), batch_size=None, num_workers=1, prefetch_factor=_AHEAD, collate_fn=_as_it_is))
     try:
         yield _tensors(made)
     finally:
-        if worker:
-            _end(made)
+        _end(made)
 
 
 def _as_it_is(item: Arrays | HeparError) -> Arrays | HeparError:

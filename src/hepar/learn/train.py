@@ -84,7 +84,7 @@ def train(recipe: Recipe, run: Path, *, threads: int = 2, device: str = "cpu", s
         stop.waiting = True
         cases = watched_cases(recipe, run / "atlases")
         stop.waiting = False
-        with batches(recipe, trainer.step, run / "atlases", worker=True) as stream:
+        with batches(recipe, trainer.step, run / "atlases") as stream:
             torch.set_num_threads(threads)
             _learn(trainer, stream, cases, run, stop, save_every_s)
     return Ended(saved, trainer.step, trainer.seconds / 60, stop.signal)
