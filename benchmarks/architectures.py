@@ -5,7 +5,7 @@
     python benchmarks/architectures.py cost DIR
     python benchmarks/architectures.py table DIR
 
-train: every network from random weights at 1.5 mm, the shipped loop (`hepar.learn.train`), one thread, as many
+train: every network from random weights at 1.2 mm, the shipped loop (`hepar.learn.train`), one thread, as many
 optimisation steps as fit into --cpu-minutes of processor time. What a step costs is measured first, all networks by
 turns on the same 24 samples (DIR/pace.json), so that a busy hour is not one network's bad luck; making samples costs
 nothing. Sample number i of a seed is the same for every network. A run (network, seed) ends with DIR/NETWORK-SEED.json

@@ -4,7 +4,7 @@
 
 DIR: cases of `benchmarks/virtual60.py make` (prepared as its `judge` does, and kept in the same place). The observer is
 linear and told more than any model: where the lesion is, and how it answers, noise and all. In the four phases as
-aligned, at 1.5 mm as the region network sees them, it takes differences of Gaussians of four widths inside the true
+aligned, at 1.2 mm as the region network sees them, it takes differences of Gaussians of four widths inside the true
 liver, weighs the phases against the scatter of healthy liver (Hotelling: inverse covariance times the lesion's own
 answer; Barrett, Proc Natl Acad Sci USA 1993;90:9758), and keeps the width that serves it best. Counted is how many
 places of that scan's healthy liver, vessels among them, answer as strongly. It does not know shapes: a network that
@@ -28,8 +28,8 @@ from hepar.segment.region import RELATIVE_HU, region_input
 from hepar.segment.settings import SegmentSettings
 from hepar.validate.bootstrap import of_sums, ratio
 
-WIDTHS = (0.7, 1.0, 1.5, 2.2)
-"""Of the inner Gaussian, voxels of 1.5 mm; the outer one is 1.8 times as wide."""
+WIDTHS = (0.9, 1.25, 1.9, 2.75)
+"""Of the inner Gaussian, voxels of 1.2 mm; the outer one is 1.8 times as wide."""
 STRATA = ((0.0, 5.0), (5.0, 10.0), (0.0, 10.0), (10.0, 20.0))
 ALLOWED = (0, 1, 3)
 
@@ -43,7 +43,7 @@ def answers(case: PreparedCase, below_mm: float) -> list[dict[str, Any]]:
     liver = onto_native((case.labels > 0).astype(np.float32), place, grid) > 0.5
     lesions = onto_native((case.labels > 10).astype(np.float32), place, grid) > 0.05
     image *= RELATIVE_HU * liver  # 0 is the liver's median: no edge
-    healthy = ndimage.binary_erosion(liver, iterations=2) & ~ndimage.binary_dilation(lesions, iterations=3)
+    healthy = ndimage.binary_erosion(liver, iterations=3) & ~ndimage.binary_dilation(lesions, iterations=4)
     seen = [k for k in range(len(image)) if image[k].any()]
     maps = [
         np.stack([ndimage.gaussian_filter(image[k], s) - ndimage.gaussian_filter(image[k], 1.8 * s) for k in seen])

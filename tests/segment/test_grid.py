@@ -98,7 +98,42 @@ def test_going_back_keeps_the_place() -> None:
     assert mask.sum() * native.voxel_volume_ml == pytest.approx(4 / 3 * np.pi * 14**3 / 1000, rel=0.05)
 
 
+def test_a_whole_body_has_a_fine_grid() -> None:
+    """500 x 500 x 1800 mm: what is refused is the extent, not the number of voxels."""
+    body = Geometry.regular((1200, 512, 512), (1.5, 0.977, 0.977))
+    assert model_geometry(body, 1.2).shape == (1499, 417, 417)
+
+
 def test_impossible_extent_is_refused() -> None:
     """A spacing of 50 mm in every direction is no body."""
     with pytest.raises(Refused, match="spacing is probably wrong"):
         model_geometry(Geometry.regular((200, 512, 512), (50.0, 50.0, 50.0)))
+
+
+def test_waves_of_six_millimetres_survive_on_the_fine_grid() -> None:
+    """A small lesion is half such a wave: seven eighths of its height are left, whatever the scan's pixels."""
+    for pixel_mm in (0.5, 0.8, 1.1):
+        count = int(90 / pixel_mm)
+        columns = np.arange(count) * pixel_mm
+        array = np.broadcast_to(np.rint(1000 * np.sin(2 * np.pi * columns / 6)).astype(np.int16), (8, count, count))
+        volume = Volume(array, Geometry.regular(array.shape, (2.5, pixel_mm, pixel_mm)), "CT")
+        hu = onto_model(volume, model_geometry(volume.geometry, 1.2))[3, 10:-10, 10:-10]
+        expected = 1000 * np.sin(2 * np.pi * (np.arange(10, 10 + hu.shape[1]) * 1.2) / 6)
+        kept = (hu * expected).sum() / (expected**2).sum() / len(hu)
+        assert 0.87 < kept <= 1.0
+        assert np.abs(hu / kept - expected).max() < 150
+
+
+def test_a_part_of_the_grid_gets_what_the_whole_gets() -> None:
+    """What lies outside a target is not read, and that changes nothing: in the middle, at the edge and beyond it."""
+    rng = np.random.default_rng(3)
+    volume = Volume(rng.integers(-200, 300, GRIDS["tilted"].shape).astype(np.int16), GRIDS["tilted"], "CT")
+    whole = model_geometry(volume.geometry, 1.2)
+    hu = onto_model(volume, whole)
+    middle = tuple(n // 2 for n in whole.shape)
+    for box in (
+        tuple(slice(m - 5, m + 6) for m in middle),
+        (slice(0, 7), slice(0, 9), slice(0, 5)),
+        tuple(slice(n - 4, n) for n in whole.shape),
+    ):
+        assert np.array_equal(onto_model(volume, whole.crop(box)), hu[box])

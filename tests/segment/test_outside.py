@@ -11,7 +11,7 @@ from hepar.segment.outside import beside_liver
 from hepar.segment.region import Region
 
 SHAPE = (60, 60, 60)
-GRID = Geometry.regular(SHAPE, (1.5, 1.5, 1.5), (0.0, 0.0, 0.0))
+GRID = Geometry.regular(SHAPE, (1.2, 1.2, 1.2), (0.0, 0.0, 0.0))
 LEVELS = {1: 70.0, 2: 110.0}
 Z, Y, X = np.indices(SHAPE)
 LIVER = X < 30
@@ -23,7 +23,7 @@ def ball(centre: tuple[int, int, int], radius: float) -> NDArray[np.bool_]:
 
 
 LAYER = (X >= 30) & (X < 37) & (abs(Y - 30) < 22) & (abs(Z - 30) < 22)
-"""Beside the liver, 10 mm thick, 46 ml."""
+"""Beside the liver, 8 mm thick, 23 ml."""
 
 
 def look(
@@ -53,7 +53,7 @@ def test_ascites_is_no_tumour() -> None:
 @pytest.mark.parametrize(
     "tumour",
     [ball((30, 30, 32), 12), LAYER & (abs(Y - 30) < 6) & (abs(Z - 30) < 8), ball((30, 30, 15), 10)],
-    ids=["a cyst that grows outwards", "a thin fluid of 6 ml", "a cyst inside"],
+    ids=["a cyst that grows outwards", "a thin fluid of 2 ml", "a cyst inside"],
 )
 def test_fluid_that_may_be_a_lesion_stays(tumour: NDArray[np.bool_]) -> None:
     assert not look(tumour, 10).any()
@@ -73,3 +73,10 @@ def test_what_the_first_network_names_is_no_tumour(organ: Organ, goes: bool) -> 
 
 def test_nothing_seen_nothing_taken() -> None:
     assert not look(np.zeros(SHAPE, bool), 10).any()
+
+
+def test_a_round_pool_away_from_the_liver_is_no_cyst_of_it() -> None:
+    """10 ml between bowel and wall, 4 mm off the liver: fluid goes, anything denser stays."""
+    pool = ball((30, 30, 44), 11)
+    assert look(pool, 10)[pool].mean() > 0.95
+    assert not look(pool, 50).any()

@@ -43,7 +43,7 @@ _SUMS: Final = ("found", "missed", "false", "dice", "cases")
 @dataclass(frozen=True, eq=False)
 class Judged:
     """One case as one network sees it: every candidate lesion down to confidence 0, the liver's Dice, and what it says
-    at 1.5 mm."""
+    at 1.2 mm."""
 
     rows: Rows
     liver_dice: float

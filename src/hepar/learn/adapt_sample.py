@@ -29,7 +29,7 @@ _SLOTS: Final = {"native": 0, "arterial": 1, "portal_venous": 2, "delayed": 3}
 
 @dataclass(frozen=True, eq=False)
 class SiteVolume:
-    """One case at 1.5 mm. image: float16 (4, slice, row, column), the network's input. target: region classes; veins
+    """One case at 1.2 mm. image: float16 (4, slice, row, column), the network's input. target: region classes; veins
     (portal or hepatic, left open) as the shipped network sees them, since the site's labels have none. lesions: uint16
     ids on the same grid. atlas: the portal venous phase as an anatomy that invented lesions are put into."""
 
@@ -40,7 +40,7 @@ class SiteVolume:
 
 
 def site_volume(name: str, ready: ReadyCase, truth: Truth, seen: OrganMap, settings: SegmentSettings) -> SiteVolume:
-    """Resample one case. seen: what the shipped networks say at 1.5 mm (`Builtin.propose`), for its veins.
+    """Resample one case. seen: what the shipped networks say at 1.2 mm (`Builtin.propose`), for its veins.
 
     Raises Refused where they find no liver.
     """
@@ -102,7 +102,7 @@ def draw_site(volume: SiteVolume, shape: tuple[int, int, int], rng: np.random.Ge
     centre = np.array(np.unravel_index(where[rng.integers(len(where))], volume.target.shape)) + rng.normal(0, 6, 3)
     centre = np.clip(centre, np.minimum(half * 0.8, size / 2), np.maximum(size - half * 0.8, size / 2))
     points, inside = bent_grid(
-        shape, centre, size, rng, degrees=(6, 4, 4), limits=(0.85, 1.2), bends=((40, 6.0), (20, 3.0)),
+        shape, centre, size, rng, degrees=(6, 4, 4), limits=(0.85, 1.2), bends=((60.0, 6.0), (30.0, 3.0)),
         spacing_mm=REGION_SPACING_MM,
     )  # fmt: skip
     target = take(torch.from_numpy(volume.target)[None].float(), points, "nearest")[0].astype(np.uint8)

@@ -97,15 +97,15 @@ _TOTALSEG = {
 """TotalSegmentator v2 numbers -> tissue (Wasserthal 2023, class map of task "total")."""
 
 
-def _refine(tissue: Labels, hu: Volume, scale: int = 1) -> Labels:
+def _refine(tissue: Labels, hu: Volume, spacing_mm: float = SPACING_MM) -> Labels:
     """Medulla inside the kidney, gas inside the gut, fat near the liver."""
     from scipy import ndimage
 
     kidney = tissue == Tissue.CORTEX
-    tissue[ndimage.binary_erosion(kidney, iterations=2 * scale)] = Tissue.MEDULLA
+    tissue[ndimage.binary_erosion(kidney, iterations=round(6 / spacing_mm))] = Tissue.MEDULLA
     gut = (tissue == Tissue.BOWEL) | (tissue == Tissue.STOMACH)
     tissue[gut & (hu < -200)] = Tissue.GUT_GAS
-    near = ndimage.binary_dilation(tissue == Tissue.LIVER, iterations=4 * scale)
+    near = ndimage.binary_dilation(tissue == Tissue.LIVER, iterations=round(12 / spacing_mm))
     tissue[near & (tissue == Tissue.FAT)] = Tissue.NEAR_LIVER_FAT
     return tissue
 
@@ -137,7 +137,7 @@ def hepar_atlas(image: Path, labels: Path, *, seed: int, spacing_mm: float = SPA
     drawn, first_labels = read_lps(labels, order=0, spacing_mm=spacing_mm)
     organs = onto(drawn, first_labels, hu.shape, first, spacing_mm=spacing_mm)
     # Unknown voxels well away from the liver are surely something else: they still teach where no liver is.
-    near = ndimage.binary_dilation(np.isin(organs, LIVER_CLASSES), iterations=2 * round(SPACING_MM / spacing_mm))
+    near = ndimage.binary_dilation(np.isin(organs, LIVER_CLASSES), iterations=round(6 / spacing_mm))
     organs[(organs == IGNORE) & ~near] = NOT_LIVER
     return atlas_of_classes(f"labelled-{seed}", hu, organs, seed=seed, spacing_mm=spacing_mm)
 
@@ -149,5 +149,5 @@ def atlas_of_classes(name: str, hu: Volume, organs: Labels, *, seed: int, spacin
         tissue[organs == number] = code
     rng = np.random.default_rng([seed, 23])
     hu = np.maximum(hu, AIR_HU)
-    tissue = _refine(tissue, hu, round(SPACING_MM / spacing_mm))
+    tissue = _refine(tissue, hu, spacing_mm)
     return _finish(name, hu, tissue, rng, contrast=True, trees=False)

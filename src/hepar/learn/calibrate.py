@@ -20,7 +20,7 @@ from hepar.segment.lesions import Lesions
 STRATA: Final = (("under_10_mm", 0.0, 10.0), ("10_to_20_mm", 10.0, 20.0), ("over_20_mm", 20.0, 1e9))
 """Diameter of the ball of a lesion's volume."""
 FALSE_PER_SCAN: Final = {
-    "measuring": {"several_phases": 0.5, "one_phase": 0.2},
+    "measuring": {"several_phases": 0.5, "one_phase": 0.15},
     "screening": {"several_phases": 2.5, "one_phase": 2.5},
 }
 """Mean number of false lesions per virtual scan up to which an operating point takes candidates. `measuring` keeps half

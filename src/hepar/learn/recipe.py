@@ -65,7 +65,7 @@ class AtlasSource:
 class Recipe:
     """Everything that decides what a training run makes.
 
-    stage: organs (whole scan, 3 mm) or region (liver region, 1.5 mm, one to four phases). start: an ONNX file whose
+    stage: organs (whole scan, 3 mm) or region (liver region, 1.2 mm, one to four phases). start: an ONNX file whose
     weights of equal name and shape begin the run. watched: fixed simulated cases that the run is watched on.
     each_lesion: stage region, weight of the term in which every lesion counts the same, whatever its size.
     hard_healthy, hard_outside: the same for the healthy voxels, in the liver and outside it, that look most like a

@@ -1,4 +1,4 @@
-"""Anatomies of the liver region at 1.5 mm, for the second network; kept on disk once made."""
+"""Anatomies of the liver region at 1.2 mm, for the second network; kept on disk once made."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hepar.learn.recipe import AtlasSource
 from hepar.learn.virtual import virtual_atlas
 
 _MARGIN_MM = 45.0
+_VIRTUAL_SHAPE = (220, 260, 330)
 _LIVER = (Tissue.LIVER, Tissue.REAL_LESION, Tissue.REAL_VESSEL)
 _OURS = tuple(f"learn/{n}.py" for n in ("region", "atlas", "classes", "dome", "scan", "vessels", "virtual"))
 _MADE_BY: Final = {"virtual": (*_OURS, "simulate"), "totalseg": (*_OURS, "ingest"), "labelled": (*_OURS, "ingest")}
@@ -26,7 +27,7 @@ _MADE_BY: Final = {"virtual": (*_OURS, "simulate"), "totalseg": (*_OURS, "ingest
 
 @dataclass(frozen=True)
 class RegionAtlas:
-    """One liver with its neighbours, arrays (slice, row, column) at 1.5 mm, LPS directions.
+    """One liver with its neighbours, arrays (slice, row, column) at 1.2 mm, LPS directions.
 
     tissue: Tissue codes. residual_hu: float16, CT minus the mean of its tissue; mean_hu: that mean per tissue code.
     portal, hepatic: uint8, 255 x share of the voxel filled by an invented vein (zero where real ones are visible).
@@ -43,11 +44,11 @@ class RegionAtlas:
 
 
 def region_atlas(source: AtlasSource, seed: int) -> RegionAtlas:
-    """One variant of a source at 1.5 mm, cropped to the liver and 45 mm around it."""
+    """One variant of a source at 1.2 mm, cropped to the liver and 45 mm around it."""
     if source.kind == "virtual":
-        return _region(virtual_atlas(seed=seed, shape=(176, 208, 264), spacing_mm=REGION_SPACING_MM))
+        return _region(virtual_atlas(seed=seed, shape=_VIRTUAL_SHAPE, spacing_mm=REGION_SPACING_MM))
     if source.kind == "totalseg" and source.image is not None and source.labels is not None:
-        return _region(_doubled(totalseg_atlas(source.image, source.labels, seed=seed), seed))
+        return _region(_refined(totalseg_atlas(source.image, source.labels, seed=seed), seed))
     if source.kind == "labelled" and source.image is not None and source.labels is not None:
         return _region(hepar_atlas(source.image, source.labels, seed=seed, spacing_mm=REGION_SPACING_MM))
     raise WrongCall(f"atlas kind {source.kind!r} has no liver region; needed: totalseg, labelled or virtual with files")
@@ -105,17 +106,17 @@ def _region(atlas: Atlas) -> RegionAtlas:
     )
 
 
-def _doubled(atlas: Atlas, seed: int) -> Atlas:
-    """An anatomy of 3 mm at 1.5 mm: the tissue with the largest smoothed share wins; veins are grown anew."""
+def _refined(atlas: Atlas, seed: int) -> Atlas:
+    """An anatomy of 3 mm at 1.2 mm: the tissue with the largest smoothed share wins; veins are grown anew."""
     from scipy import ndimage
 
-    factor = round(SPACING_MM / REGION_SPACING_MM)
-    shape = [n * factor for n in atlas.tissue.shape]
+    factor = SPACING_MM / REGION_SPACING_MM
+    shape = [round(n * factor) for n in atlas.tissue.shape]
     best = np.zeros(shape, np.float32)
     tissue = np.zeros(shape, np.uint8)
     for code in np.unique(atlas.tissue):
         share = ndimage.zoom((atlas.tissue == code).astype(np.float32), factor, order=1, grid_mode=True, mode="nearest")
-        share = ndimage.gaussian_filter(share, 0.8, truncate=2.5)
+        share = ndimage.gaussian_filter(share, 1.2 / REGION_SPACING_MM, truncate=2.5)
         ahead = share > best
         tissue[ahead], best[ahead] = code, share[ahead]
     residual = ndimage.zoom(atlas.residual_hu, factor, order=1, grid_mode=True, mode="nearest")

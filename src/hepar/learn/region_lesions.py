@@ -84,7 +84,7 @@ def paint(
 ) -> NDArray[np.bool_]:
     """Paint lesions into every image (changed in place) and return the voxels they fill.
 
-    images: HU (slice, row, column) at 1.5 mm, one per phase; phases: indices into PHASES. liver: where a lesion starts
+    images: HU (slice, row, column) at 1.2 mm, one per phase; phases: indices into PHASES. liver: where a lesion starts
     and, unless it grows outwards, ends; liver_hu: median of the liver per image. noise_hu: sd of the noise that the
     scanner will add; the fainter of it a scan has, the fainter the lesions taught. No liver, no lesion.
     """

@@ -1,4 +1,4 @@
-"""One training sample of the liver region at 1.5 mm: the same patch in one to four contrast phases."""
+"""One training sample of the liver region at 1.2 mm: the same patch in one to four contrast phases."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def make_region_sample(
     target = _target(tissue, portal, hepatic, liver, contrast=atlas.contrast)
     field_seed = int(rng.integers(2**31))
     for image in images:
-        inhomogeneity(image, liver, np.random.default_rng(field_seed), step=20)
+        inhomogeneity(image, liver, np.random.default_rng(field_seed), step=round(30 / REGION_SPACING_MM))
     fat_seed = int(rng.integers(2**31))
     if rng.random() < 0.3:
         before = liver.copy()
@@ -128,13 +128,14 @@ def _points(
     size = np.array(atlas.tissue.shape)
     half = np.array(shape) / 2
     liver = np.flatnonzero(np.isin(atlas.tissue, (Tissue.LIVER, Tissue.REAL_LESION, Tissue.REAL_VESSEL)))
-    centre = np.array(np.unravel_index(liver[rng.integers(len(liver))], atlas.tissue.shape)) + rng.normal(0, 8, 3)
+    centre = np.array(np.unravel_index(liver[rng.integers(len(liver))], atlas.tissue.shape))
+    centre = centre + rng.normal(0, 12 / REGION_SPACING_MM, 3)
     if rng.random() < 0.08:
         centre = rng.uniform(0.15, 0.85, 3) * size
     centre = np.clip(centre, np.minimum(half * 0.8, size / 2), np.maximum(size - half * 0.8, size / 2))
     return bent_grid(
         shape, centre, size, rng, degrees=(8, 5, 5), limits=(0.75, 1.35),
-        bends=((40, 14.0), (20, 6.0), (10, 2.0)), spacing_mm=REGION_SPACING_MM,
+        bends=((60.0, 14.0), (30.0, 6.0), (15.0, 2.0)), spacing_mm=REGION_SPACING_MM,
     )  # fmt: skip
 
 
@@ -142,7 +143,8 @@ def _ascites(tissue: NDArray[np.uint8], liver: NDArray[np.bool_], rng: np.random
     """Fat that becomes fluid: a layer around the liver, 2 to 24 mm thick, thicker here and thinner there."""
     if not liver.any():
         return np.zeros(liver.shape, bool)
-    uneven = torch.from_numpy(np.exp(rng.normal(0, 0.5, [n // 24 + 2 for n in liver.shape])).astype(np.float32))
+    knots = [int(n * REGION_SPACING_MM / 36) + 2 for n in liver.shape]
+    uneven = torch.from_numpy(np.exp(rng.normal(0, 0.5, knots)).astype(np.float32))
     uneven = F.interpolate(uneven[None, None], size=liver.shape, mode="trilinear", align_corners=True)[0, 0]
     reach_mm = rng.uniform(2, 24) * uneven.numpy()
     near: NDArray[np.bool_] = ndimage.distance_transform_edt(~liver) * REGION_SPACING_MM < reach_mm
@@ -212,9 +214,9 @@ def _scan(
     """Blur, misalignment, noise, slice thickness and cut fields of view; then relative to the liver's median."""
     shape = liver.shape
     out = np.zeros((4, *shape), np.float32)
-    kernel = rng.uniform(0.3, 0.9) * (0.5 if contrast else 1)
-    thick = rng.uniform(2.0, 6.0) if rng.random() < 0.5 and not contrast else 0.0
-    colour = rng.uniform(0.2, 1.1)
+    kernel = rng.uniform(0.25, 0.8) * (0.5 if contrast else 1)
+    thick = rng.uniform(1.5, 6.0) if rng.random() < 0.6 and not contrast else 0.0
+    colour = rng.uniform(0.15, 0.9)
     mottle = 0.0 if contrast else rng.uniform(0, 0.6)
     reference = min(phases, key=_REFERENCE_FIRST.index)
     for image, phase, level in zip(images, phases, levels, strict=True):
@@ -227,7 +229,8 @@ def _scan(
         noise /= max(float(noise.std()), 1e-3)
         if mottle:
             # Reconstructed CT noise is coarse too: at 4 mm real livers correlate 0.2 to 0.34 (docs, virtual patients).
-            coarse = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), rng.uniform(1.1, 2.2))
+            grain = rng.uniform(1.7, 3.3) / REGION_SPACING_MM
+            coarse = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), grain)
             noise += coarse * (mottle / max(float(coarse.std()), 1e-3))
         hu += noise * (noise_hu * rng.uniform(0.7, 1.4)) * (hu > -980)
         if thick:

@@ -93,7 +93,7 @@ def _grid(
         centre[0] = np.clip(centre[0], 8, size[0] - 8)
     return bent_grid(
         shape, centre, size, rng, degrees=(6, 4, 4), limits=(0.7, 1.4),
-        bends=((32, 20.0), (14, 9.0), (7, 3.0)), spacing_mm=SPACING_MM,
+        bends=((96.0, 20.0), (42.0, 9.0), (21.0, 3.0)), spacing_mm=SPACING_MM,
     )  # fmt: skip
 
 
@@ -105,12 +105,12 @@ def bent_grid(
     *,
     degrees: tuple[float, float, float],
     limits: tuple[float, float],
-    bends: tuple[tuple[int, float], ...],
+    bends: tuple[tuple[float, float], ...],
     spacing_mm: float,
 ) -> tuple[torch.Tensor, NDArray[np.bool_]]:
     """A grid of `shape` around a voxel of an anatomy of `size`: turned, scaled, sheared and bent at random.
 
-    degrees: spread of yaw, pitch and roll. limits: of the scale per axis. bends: step in voxels, reach in mm.
+    degrees: spread of yaw, pitch and roll. limits: of the scale per axis. bends: step and reach in mm.
     Returns points in grid_sample's coordinates, and whether each lies in the anatomy.
     """
     angles = np.radians(rng.normal(0, degrees))
@@ -125,8 +125,8 @@ def bent_grid(
     axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in shape]
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
     place = grid @ torch.from_numpy(matrix.T.astype(np.float32)) + torch.from_numpy(centre.astype(np.float32))
-    for step, reach_mm in bends:
-        coarse = [max(2, n // step + 2) for n in shape]
+    for step_mm, reach_mm in bends:
+        coarse = [max(2, int(n * spacing_mm / step_mm) + 2) for n in shape]
         bend = rng.normal(0, rng.uniform(0, reach_mm) / spacing_mm / 1.5, [3, *coarse]).astype(np.float32)
         place += F.interpolate(torch.from_numpy(bend)[None], size=shape, mode="trilinear", align_corners=True)[
             0

@@ -1,4 +1,4 @@
-"""The built-in engine: organs at 3 mm, the liver region at 1.5 mm, outlines on the scan's own grid."""
+"""The built-in engine: organs at 3 mm, the liver region at 1.2 mm, outlines on the scan's own grid."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Builtin:
         *,
         labels: Sequence[PhaseLabel] = (),
     ) -> tuple[NDArray[np.bool_], OrganMap, Lesions]:
-        """The liver on the native grid, what the networks say at 1.5 mm, and the lesions with their features."""
+        """The liver on the native grid, what the networks say at 1.2 mm, and the lesions with their features."""
         names = labels or ["unknown"] * (1 + len(others))
         named = [(phase, name) for phase, name in zip(others, names[1:], strict=True) if phase.accepted]
         coarse = liver_parts(organs, self.settings)

@@ -11,22 +11,21 @@ from hepar.errors import Refused
 from hepar.record import PADDING_HU, Geometry, Volume
 
 SPACING_MM = 3.0
-MAX_VOXELS = 60_000_000
-"""Of the 3 mm grid; a cube of about 1.2 m."""
-_FINE_MM = 1.5
+_MOST_LITRES = 1600
+"""Of the box that a scan covers; a cube of about 1.2 m."""
 _EDGE_VOXELS = 0.5 + 1e-6
 
 
 def model_geometry(geometry: Geometry, spacing_mm: float = SPACING_MM) -> Geometry:
     """The LPS-aligned grid over the voxel centres of a (maybe flipped, oblique or sheared) grid.
 
-    Raises Refused when it would hold more than MAX_VOXELS.
+    Raises Refused when it covers more than _MOST_LITRES.
     """
     last = np.array(geometry.shape) - 1
     corners = geometry.to_lps_mm(np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * last)
     low, high = np.round(corners.min(axis=0), 4), np.round(corners.max(axis=0), 4)
     x, y, z = (int(n) for n in np.floor((high - low) / spacing_mm + 1e-6) + 1)
-    if x * y * z > MAX_VOXELS:
+    if x * y * z * spacing_mm**3 > _MOST_LITRES * 1e6:
         raise Refused(
             f"scan covers {high[0] - low[0]:.0f} x {high[1] - low[1]:.0f} x {high[2] - low[2]:.0f} mm, more than one"
             " body needs; its spacing is probably wrong, ask for the original series"
@@ -38,15 +37,17 @@ def onto_model(volume: Volume, target: Geometry) -> NDArray[np.float32]:
     """HU of a CT on a coarser LPS-aligned grid, blurred against aliasing; PADDING_HU where the scan does not reach.
 
     Each native axis is first averaged with a Gaussian (standard deviation 0.4 times the difference of the steps) and
-    thinned to about 1.5 mm, slice by slice, then sampled once, linearly, through the full affine. The thinned points
-    lie symmetrically in the scan, so a flipped copy gives the same numbers.
+    thinned to at most half a step of the target, slice by slice, then sampled once, linearly, through the full affine.
+    The thinned points lie symmetrically in the scan, so a flipped copy gives the same numbers.
     """
     from scipy import ndimage
 
     step_mm = target.spacing_mm[0]
-    weights = [_thinning(n, s, step_mm) for n, s in zip(volume.array.shape, volume.geometry.spacing_mm, strict=True)]
-    thin = _thin(volume.array, [w for w, _, _ in weights])
-    affine = np.round(volume.geometry.affine, 6)
+    box = _needed(volume.geometry, target)
+    array, source = volume.array[box], volume.geometry.crop(box)
+    weights = [_thinning(n, s, step_mm) for n, s in zip(array.shape, source.spacing_mm, strict=True)]
+    thin = _thin(array, [w for w, _, _ in weights])
+    affine = np.round(source.affine, 6)
     to_native = np.linalg.inv(affine) @ target.affine
     factor = np.array([f for _, f, _ in weights], dtype=np.float64)
     first = np.array([o for _, _, o in weights], dtype=np.float64)
@@ -63,6 +64,19 @@ def onto_model(volume: Volume, target: Geometry) -> NDArray[np.float32]:
     )
     out[~reached(volume.geometry, target)] = PADDING_HU
     return out
+
+
+def _needed(source: Geometry, target: Geometry) -> tuple[slice, slice, slice]:
+    """The part of the source that the target's voxels are averaged from; a voxel at least."""
+    last = np.array(target.shape) - 1
+    corners = target.to_lps_mm(np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * last)
+    index = np.round(source.to_index(corners), 4)
+    margin = 2 * np.ceil(target.spacing_mm[0] / np.array(source.spacing_mm)).astype(int)
+    low = np.floor(index.min(axis=0)).astype(int) - margin
+    high = np.ceil(index.max(axis=0)).astype(int) + 1 + margin
+    ends = np.array(source.shape)
+    low, high = np.clip(low, 0, ends - 1), np.clip(high, 1, ends)
+    return (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
 
 
 def reached(source: Geometry, target: Geometry) -> NDArray[np.bool_]:
@@ -102,7 +116,7 @@ def _thinning(count: int, native_mm: float, target_mm: float) -> tuple[Any, int,
     """Sparse (thin, count) weights, how many native voxels one step takes, and where the first point lies."""
     from scipy import sparse
 
-    factor = max(1, int(_FINE_MM / target_mm * SPACING_MM / native_mm)) if native_mm < target_mm else 1
+    factor = max(1, int(target_mm / 2 / native_mm))
     thin = (count - 1) // factor + 1
     first = ((count - 1) - factor * (thin - 1)) / 2
     sigma = 0.4 * max(0.0, target_mm / native_mm - 1)

@@ -1,4 +1,4 @@
-"""The second network: the liver region at 1.5 mm, one to four contrast phases in one pass."""
+"""The second network: the liver region at 1.2 mm, one to four contrast phases in one pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hepar.segment.network import STRIDE, OnnxNetwork, shipped, windows
 from hepar.segment.place import native_box
 from hepar.segment.trees import tell_trees
 
-SPACING_MM = 1.5
+SPACING_MM = 1.2
 OVERLAP = 32
 RELATIVE_HU = 100.0
 LIMIT = 2.5
@@ -30,7 +30,7 @@ _MARGIN_MM = 15.0
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """The liver region on a 1.5 mm LPS-aligned grid; all arrays uint8 (slice, row, column).
+    """The liver region on a 1.2 mm LPS-aligned grid; all arrays uint8 (slice, row, column).
 
     lesion, liver: 255 x probability (liver: lesions and inner veins included). veins: 0, 1 portal, 2 hepatic, as each
     voxel looks. portal: 255 x portal / (portal + hepatic). phases: how many phases the network saw.
@@ -119,7 +119,7 @@ def _fill(channel: NDArray[np.float32], volume: Volume, geometry: Geometry, live
 
 
 def finer_map(region: Region, organs: OrganMap) -> OrganMap:
-    """What both networks say of the liver region, at 1.5 mm: the mean of their log-odds tells liver from the rest.
+    """What both networks say of the liver region, at 1.2 mm: the mean of their log-odds tells liver from the rest.
 
     Which tree a vein belongs to is told from where it leads (`tell_trees`); specks of vein become liver.
     organs: of the organ network; its stray parts of the liver are expected to be gone from its labels.

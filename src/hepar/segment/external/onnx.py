@@ -14,7 +14,7 @@ from hepar.errors import WrongCall
 from hepar.record import PADDING_HU, Geometry, Organ, Volume
 from hepar.segment.external.mapping import LIVER, EngineFile, Run
 from hepar.segment.external.nifti import nearest
-from hepar.segment.grid import MAX_VOXELS, onto_model, onto_native
+from hepar.segment.grid import onto_model, onto_native
 from hepar.segment.network import body_box, core
 from hepar.segment.place import slabs
 
@@ -22,6 +22,7 @@ _DIRECTIONS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1)
 """Axis of LPS space, and the sense in which an array axis of this letter runs along it."""
 _KEYS = {"spacing_mm", "axes", "channels", "outside_hu", "multiple", "window", "overlap", "output"}
 _WINDOW = (160, 160, 160)
+_MOST_VOXELS = 240_000_000
 OUTPUTS = ("logits", "probabilities", "sigmoid", "labels")
 
 
@@ -131,7 +132,7 @@ def network_grid(geometry: Geometry, wanted: OnnxInput) -> Geometry:
         affine[world, axis] = sense * step
         affine[world, 3] = low[world] if sense > 0 else high[world]
         shape.append(int(np.floor((high[world] - low[world]) / step + 1e-6)) + 1)
-    if np.prod(shape) > MAX_VOXELS * 4:
+    if np.prod(shape) > _MOST_VOXELS:
         raise WrongCall(f"the network's grid would hold {np.prod(shape) / 1e6:.0f} million voxels; check spacing_mm")
     return Geometry((shape[0], shape[1], shape[2]), affine)
 
