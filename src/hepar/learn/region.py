@@ -48,7 +48,7 @@ def region_atlas(source: AtlasSource, seed: int) -> RegionAtlas:
     if source.kind == "virtual":
         return _region(virtual_atlas(seed=seed, shape=_VIRTUAL_SHAPE, spacing_mm=REGION_SPACING_MM))
     if source.kind == "totalseg" and source.image is not None and source.labels is not None:
-        return _region(_refined(totalseg_atlas(source.image, source.labels, seed=seed), seed))
+        return _region(_finer(totalseg_atlas(source.image, source.labels, seed=seed), seed))
     if source.kind == "labelled" and source.image is not None and source.labels is not None:
         return _region(hepar_atlas(source.image, source.labels, seed=seed, spacing_mm=REGION_SPACING_MM))
     raise WrongCall(f"atlas kind {source.kind!r} has no liver region; needed: totalseg, labelled or virtual with files")
@@ -106,7 +106,7 @@ def _region(atlas: Atlas) -> RegionAtlas:
     )
 
 
-def _refined(atlas: Atlas, seed: int) -> Atlas:
+def _finer(atlas: Atlas, seed: int) -> Atlas:
     """An anatomy of 3 mm at 1.2 mm: the tissue with the largest smoothed share wins; veins are grown anew."""
     from scipy import ndimage
 
