@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepar.learn.classes import EITHER_VEIN, REGION_SPACING_MM
+from hepar.learn.classes import EITHER_VEIN
 from hepar.learn.region_evaluate import judge
+from hepar.segment.region import SPACING_MM as REGION_SPACING_MM
 from hepar.segment.region import RegionNetwork
 from hepar.validate import auc
 from hepar.validate.nearest import nearest_mm

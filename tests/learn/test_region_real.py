@@ -119,3 +119,20 @@ def test_a_file_that_is_no_network_is_refused_before_anything_is_made(
         open_network(shipped("region"))
     assert not (tmp_path / "keep").exists()
     assert capfd.readouterr().err == ""
+
+
+def test_a_network_of_another_grid_is_refused(tmp_path: Path) -> None:
+    """The shipped network, once described as made for 1.5 mm, once with a description that cannot be read."""
+    import shutil
+
+    from hepar.learn.region_evaluate import open_region
+
+    network = shutil.copy(shipped("region"), tmp_path / "older.onnx")
+    open_region(network)
+    beside = tmp_path / "older.json"
+    beside.write_text('{"spacing_mm": 1.5}')
+    with pytest.raises(WrongCall, match=r"older.onnx looks at voxels of 1.5 mm, the patches have 1.2 mm"):
+        open_region(network)
+    beside.write_text("[]")
+    with pytest.raises(WrongCall, match=r"older.json is no description of a network"):
+        open_region(network)

@@ -10,15 +10,16 @@ import torch
 from numpy.typing import NDArray
 
 from hepar.learn.adapt_cases import ReadyCase, Truth
-from hepar.learn.classes import EITHER_VEIN, IGNORE, REGION_SPACING_MM, Tissue
+from hepar.learn.classes import EITHER_VEIN, IGNORE, Tissue
 from hepar.learn.region import RegionAtlas
-from hepar.learn.region_sample import LIMIT, RegionSample, make_region_sample
+from hepar.learn.region_sample import RegionSample, make_region_sample
 from hepar.learn.sample import bent_grid, take
 from hepar.record import Geometry, Organ, OrganMap, Volume
 from hepar.segment.grid import model_geometry, onto_model, onto_native
 from hepar.segment.liver import liver_parts
 from hepar.segment.place import native_box
-from hepar.segment.region import region_input
+from hepar.segment.region import LIMIT, region_input
+from hepar.segment.region import SPACING_MM as REGION_SPACING_MM
 from hepar.segment.settings import SegmentSettings
 
 _MARGIN_MM = 30.0

@@ -104,8 +104,6 @@ CLASS_OF_TISSUE: Final = np.array([_CLASS_OF_TISSUE.get(t, 0) for t in Tissue], 
 REGION_CLASS_NAMES: Final = ("background", "liver", "lesion", "portal_vein", "hepatic_vein")
 """Channels of the second network, which looks at the liver region only. Veins: inside the liver."""
 
-REGION_SPACING_MM: Final = 1.2
-
 EITHER_VEIN: Final = 253
 """Target value of a vein inside the liver that nobody told apart."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -66,15 +67,31 @@ def network_in(path: Path, *, channels: int, classes: int) -> Any:
     return model
 
 
-def compiled(path: Path, *, channels: int, classes: int, threads: int) -> Any:
-    """The same compiled in float32; raises what `network_in` raises."""
+def compiled(path: Path, *, channels: int, classes: int, spacing_mm: float, threads: int) -> Any:
+    """The same compiled in float32.
+
+    Raises what `network_in` raises, and WrongCall where the network's own description beside it (NAME.json, as
+    `hepar learn export` writes) tells of another grid: on a grid of other voxels every figure would be wrong.
+    """
+    model = network_in(path, channels=channels, classes=classes)
+    beside = path.with_suffix(".json")
+    if beside.is_file():
+        try:
+            made_for = json.loads(beside.read_text("utf-8")).get("spacing_mm", spacing_mm)
+        except (ValueError, AttributeError):
+            raise WrongCall(f"{beside.name} is no description of a network; export the network again") from None
+        if made_for != spacing_mm:
+            raise WrongCall(
+                f"{path.name} looks at voxels of {made_for} mm, the patches have {spacing_mm} mm; judge it with the"
+                " version of hepar that made it"
+            )
     config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-    return core().compile_model(network_in(path, channels=channels, classes=classes), "CPU", config)
+    return core().compile_model(model, "CPU", config)
 
 
 def open_network(path: Path, *, threads: int = 2) -> Network:
     """An exported network of stage organs. Raises WrongCall for any other file."""
-    model = compiled(path, channels=2, classes=len(CLASS_NAMES), threads=threads)
+    model = compiled(path, channels=2, classes=len(CLASS_NAMES), spacing_mm=SPACING_MM, threads=threads)
 
     def run(hu: NDArray[np.float32]) -> NDArray[np.float32]:
         padded = [(-n) % STRIDE for n in hu.shape]

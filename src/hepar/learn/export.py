@@ -17,14 +17,14 @@ from hepar.learn.classes import (
     LIVER_CLASSES,
     PHASE_SLOTS,
     REGION_CLASS_NAMES,
-    REGION_SPACING_MM,
     SPACING_MM,
     STRIDE,
 )
 from hepar.learn.recipe import Recipe
 from hepar.learn.region_loss import REGION_LIVER
-from hepar.learn.region_sample import LIMIT, RELATIVE_HU
 from hepar.learn.trainer import new_network
+from hepar.segment.region import LIMIT, RELATIVE_HU
+from hepar.segment.region import SPACING_MM as REGION_SPACING_MM
 
 OPSET = 17
 

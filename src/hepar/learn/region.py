@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from hepar.errors import WrongCall
 from hepar.learn.atlas import Atlas, Labels, Volume, hepar_atlas, totalseg_atlas, vein_trees
-from hepar.learn.classes import REGION_SPACING_MM, SPACING_MM, Tissue
+from hepar.learn.classes import SPACING_MM, Tissue
 from hepar.learn.own_code import code_sha256
 from hepar.learn.recipe import AtlasSource
 from hepar.learn.virtual import virtual_atlas
+from hepar.segment.region import SPACING_MM as REGION_SPACING_MM
 
 _MARGIN_MM = 45.0
 _VIRTUAL_SHAPE = (220, 260, 330)
@@ -75,8 +76,8 @@ def stored_atlas(source: AtlasSource, seed: int, folder: Path) -> RegionAtlas:
 
 
 def _key(source: AtlasSource) -> str:
-    """Start of a hash of the bytes that the anatomy is made from and of the sources that make it."""
-    digest = hashlib.sha256(code_sha256(*_MADE_BY.get(source.kind, _OURS)).encode())
+    """Start of a hash of the bytes that the anatomy is made from, of the sources that make it and of its grid."""
+    digest = hashlib.sha256(f"{code_sha256(*_MADE_BY.get(source.kind, _OURS))} {REGION_SPACING_MM} mm".encode())
     for path in (source.image, source.labels):
         if path is None:
             continue

@@ -10,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepar.learn.classes import EITHER_VEIN, PHASE_SLOTS, REGION_CLASS_NAMES, REGION_SPACING_MM
+from hepar.learn.classes import EITHER_VEIN, PHASE_SLOTS, REGION_CLASS_NAMES
 from hepar.learn.evaluate import EVALUATION_SEED, compiled, dice_of
 from hepar.learn.recipe import Recipe
 from hepar.learn.region import RegionAtlas, stored_atlas
 from hepar.learn.region_sample import RegionSample, make_region_sample
+from hepar.segment.region import SPACING_MM as REGION_SPACING_MM
 
 RegionRun = Callable[[NDArray[np.float16]], NDArray[np.float32]]
 """One patch [4, slice, row, column], sides multiples of 16 -> class probabilities [5, slice, row, column]."""
@@ -102,7 +103,8 @@ def judge(name: str, p: NDArray[np.float32], sample: RegionSample, *, threshold:
 
 def open_region(path: Path, *, threads: int = 2) -> RegionRun:
     """An exported network of stage region. Raises WrongCall for any other file."""
-    model = compiled(path, channels=len(PHASE_SLOTS), classes=len(REGION_CLASS_NAMES), threads=threads)
+    classes = len(REGION_CLASS_NAMES)
+    model = compiled(path, channels=len(PHASE_SLOTS), classes=classes, spacing_mm=REGION_SPACING_MM, threads=threads)
 
     def run(image: NDArray[np.float16]) -> NDArray[np.float32]:
         logits = model(image[None].astype(np.float32))[0][0]

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hepar.learn.classes import REGION_SPACING_MM, Tissue
+from hepar.learn.classes import Tissue
 from hepar.learn.colour import PHASES
 from hepar.learn.lesions import dense_foci, radius_field
+from hepar.segment.region import SPACING_MM as REGION_SPACING_MM
 
 _WELCOME = (Tissue.FAT, Tissue.SOFT, Tissue.NEAR_LIVER_FAT, Tissue.BOWEL, Tissue.DIAPHRAGM)
 
@@ -30,6 +31,9 @@ _KINDS: Final = {
     "any": (0.12, ((0, 22), (0, 30), (0, 40), (0, 38), (0, 28))),
 }
 _CYST_SHARE = 0.12
+_LARGE_MM = 45.0
+_OUTWARDS = {"inside": 0.3, "rim": 0.55}
+"""Share of lesions that may grow out of the liver, by where they start. Those that hang on it are missed most often."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +53,22 @@ class _Look:
 def draw_radii_mm(rng: np.random.Generator, *, many: bool = False) -> list[float]:
     """Radii of the lesions of one patch: none, small ones, middle-sized ones, or a part of a huge one.
 
-    many: about twice as many, and smaller ones: each step then teaches more of what a patch has room for.
+    many: about twice as many, and smaller ones, a third of the patches holding only such of 3 to 8 mm: each step then
+    teaches more of what a patch has room for. The huge ones may fill it.
     """
     plan = rng.random()
     if many:
-        if plan < 0.10:
+        if plan < 0.08:
             return []
-        if plan < 0.60:
+        if plan < 0.42:
+            return [float(r) for r in np.exp(rng.uniform(np.log(1.5), np.log(4), int(rng.integers(6, 22))))]
+        if plan < 0.64:
             return [float(r) for r in np.exp(rng.uniform(np.log(1.6), np.log(9), int(rng.integers(4, 18))))]
-        if plan < 0.83:
+        if plan < 0.84:
             some = np.exp(rng.uniform(np.log(4), np.log(20), int(rng.integers(1, 5))))
             return [*(float(r) for r in some), *(float(r) for r in rng.uniform(1.8, 6, int(rng.integers(0, 5))))]
-        return [float(rng.uniform(16, 60)), *(float(r) for r in rng.uniform(1.8, 9, int(rng.integers(1, 8))))]
+        huge = rng.uniform(16, _LARGE_MM) if rng.random() < 0.6 else rng.uniform(_LARGE_MM, 85)
+        return [float(huge), *(float(r) for r in rng.uniform(1.8, 9, int(rng.integers(1, 8))))]
     if plan < 0.20:
         return []
     if plan < 0.65:
@@ -92,14 +100,16 @@ def paint(
     inside = np.flatnonzero(liver)
     if len(inside) < 1500:
         return filled
-    room_mm = 0.75 * (len(inside) * REGION_SPACING_MM**3 * 0.75 / np.pi) ** (1 / 3)
+    ball_mm = (len(inside) * REGION_SPACING_MM**3 * 0.75 / np.pi) ** (1 / 3)
     rim = np.flatnonzero(liver & ~ndimage.binary_erosion(liver, iterations=3))
     for wanted in radii_mm:
-        radius = min(wanted, room_mm)
-        places = rim if rng.random() < 0.4 and len(rim) else inside
+        radius = min(wanted, (0.75 if wanted < _LARGE_MM else 1.1) * ball_mm)
+        at = "rim" if rng.random() < 0.5 and len(rim) else "inside"
+        places = rim if at == "rim" else inside
+        outwards = rng.random() < _OUTWARDS[at]
         centre = np.array(np.unravel_index(rng.choice(places), liver.shape)) + rng.uniform(-0.5, 0.5, 3)
         look = _draw_look(radius, phases, noise_hu, rng)
-        _paint_one(images, phases, tissue, liver, filled, centre, radius, look, liver_hu, keep_texture, rng)
+        _paint_one(images, phases, tissue, liver, filled, centre, radius, outwards, look, liver_hu, keep_texture, rng)
     return filled
 
 
@@ -136,6 +146,7 @@ def _paint_one(
     filled: NDArray[np.bool_],
     centre: NDArray[np.float64],
     radius: float,
+    outwards: bool,
     look: _Look,
     liver_hu: list[float],
     keep_texture: bool,
@@ -150,7 +161,7 @@ def _paint_one(
     edge = rng.uniform(0.3, 0.3 + min(3.0, 0.2 * radius))
     weight = 1 / (1 + np.exp(np.clip((r - 1) * radius / edge, -30, 30)))
     allowed = liver[box].copy()
-    if rng.random() < 0.3:
+    if outwards:
         allowed |= np.isin(tissue[box], _WELCOME) & (r < 1.25)
     weight = (weight * allowed).astype(np.float32)
     grain = ndimage.gaussian_filter(rng.standard_normal(r.shape, dtype=np.float32), rng.uniform(0.8, 3.5))

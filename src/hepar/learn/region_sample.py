@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import torch
@@ -11,20 +10,22 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hepar.learn.classes import EITHER_VEIN, IGNORE, NOT_LIVER, REGION_SPACING_MM, SPACING_MM, Tissue
+from hepar.learn.classes import EITHER_VEIN, IGNORE, NOT_LIVER, SPACING_MM, Tissue
 from hepar.learn.colour import draw_colours
 from hepar.learn.region import RegionAtlas
 from hepar.learn.region_lesions import draw_radii_mm, paint
 from hepar.learn.sample import bent_grid, fissures, inhomogeneity, take, thick_slices
-
-RELATIVE_HU: Final = 100.0
-LIMIT: Final = 2.5
-"""The network sees (HU - median of the liver) / RELATIVE_HU, cut at -LIMIT and LIMIT; 0 where a phase has nothing."""
+from hepar.segment.region import LIMIT, RELATIVE_HU
+from hepar.segment.region import SPACING_MM as REGION_SPACING_MM
 
 _SLOT_OF_PHASE = (0, 1, 1, 2, 3)
 _PORTAL = 3
 _SOFT_NEIGHBOURS = (Tissue.LUNG, Tissue.BONE, Tissue.BOWEL, Tissue.STOMACH, Tissue.GUT_GAS, Tissue.FAT, Tissue.AIR)
 
+_WHOLE_LIVER_SHARE = 0.15
+"""Share of samples seen relative to liver and lesions, the others relative to the healthy liver: a patch may lie
+in a tumour, a liver seldom does."""
+_RULER_VOXELS = 1500
 _ASCITES_SHARE = 0.15
 _REFERENCE_FIRST = (3, 4, 2, 1, 0)
 """Which phase of a study the others are aligned to, and so the target lies on: as `hepar.measure.choose_reference`."""
@@ -116,7 +117,8 @@ def make_region_sample(
     radii = draw_radii_mm(rng, many=many_lesions)
     lesion = paint(images, phases, tissue, free, levels, radii, keep_texture=atlas.contrast, noise_hu=noise_hu, rng=rng)
     target[lesion & (target != IGNORE)] = 2
-    image = _scan(images, phases, levels, liver, inside, noise_hu, rng, contrast=atlas.contrast)
+    ruler = liver if rng.random() < _WHOLE_LIVER_SHARE else liver & ~lesion
+    image = _scan(images, phases, levels, ruler, inside, noise_hu, rng, contrast=atlas.contrast)
     target[~inside] = IGNORE
     return RegionSample(image, target, tuple(phases), atlas.name)
 
@@ -204,15 +206,18 @@ def _scan(
     images: list[NDArray[np.float32]],
     phases: list[int],
     levels: list[float],
-    liver: NDArray[np.bool_],
+    ruler: NDArray[np.bool_],
     inside: NDArray[np.bool_],
     noise_hu: float,
     rng: np.random.Generator,
     *,
     contrast: bool,
 ) -> NDArray[np.float16]:
-    """Blur, misalignment, noise, slice thickness and cut fields of view; then relative to the liver's median."""
-    shape = liver.shape
+    """Blur, misalignment, noise, slice thickness and cut fields of view; then relative to the median of the ruler, or,
+    where that is too small to tell, to the level that the liver was given.
+    """
+    shape = ruler.shape
+    enough = int(ruler.sum()) >= _RULER_VOXELS
     out = np.zeros((4, *shape), np.float32)
     kernel = rng.uniform(0.25, 0.8) * (0.5 if contrast else 1)
     thick = rng.uniform(1.5, 6.0) if rng.random() < 0.6 and not contrast else 0.0
@@ -235,7 +240,7 @@ def _scan(
         hu += noise * (noise_hu * rng.uniform(0.7, 1.4)) * (hu > -980)
         if thick:
             hu = thick_slices(hu, max(1.0, thick / REGION_SPACING_MM), float(rng.random()))
-        middle = float(np.median(hu[liver])) if liver.any() else level
+        middle = float(np.median(hu[ruler])) if enough else level
         relative = np.clip((hu - middle + rng.normal(0, 4)) / RELATIVE_HU, -LIMIT, LIMIT)
         relative[~inside] = 0
         if phase != reference and rng.random() < 0.08:  # a phase that does not reach as far as the others
