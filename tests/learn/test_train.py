@@ -244,3 +244,37 @@ def test_export_looks_at_the_recipe_first(tmp_path: Path) -> None:
     error = CliRunner().invoke(app, words).exception
     assert isinstance(error, WrongCall)
     assert "no.toml is no file" in str(error)
+
+
+def _refusal(*words: str | Path) -> str:
+    from typer.testing import CliRunner
+
+    from hepar.cli.learn import app
+
+    error = CliRunner().invoke(app, [str(w) for w in words]).exception
+    assert isinstance(error, WrongCall), error
+    return str(error)
+
+
+def test_damaged_runs_and_impossible_places_are_wrong_calls(tmp_path: Path) -> None:
+    """A state and a log that are none, a description without its keys, folders that cannot be, nothing to judge."""
+    recipe, run = Path(__file__).parents[2] / "src/hepar/learn/region.toml", tmp_path / "run"
+    run.mkdir()
+    for junk, said in ((b"noise", "is no state of a training run"), (None, "lacks mean, recipe")):
+        if junk is None:
+            torch.save({"step": 3}, run / "state.pt")
+        else:
+            (run / "state.pt").write_bytes(junk)
+        assert said in _refusal("export", recipe, "--run", run, "-o", tmp_path / "out")
+    for line in ("{", "[1]", '{"loss": 1}'):
+        (run / "log.jsonl").write_text('{"min": 0.1, "loss": 2.0}\n\n' + line + "\n")
+        assert "run/log.jsonl, line 3, is no entry of a log" in _refusal("curves", "--run", run, "-o", run / "c.svg")
+    (run / "region.onnx").write_bytes(b"")
+    for text in ("{}", "[]", "{"):
+        (run / "region.json").write_text(text)
+        assert "region.json is no description of an exported network" in _refusal("card", "--weights", run)
+    blocked = run / "log.jsonl" / "deeper"
+    assert "cannot be made" in _refusal("card", "-o", blocked / "card.md")
+    assert "cannot be made" in _refusal("train", recipe, "--run", blocked)
+    words = ("evaluate", recipe, "--network", run / "region.onnx", "--cases", "0")
+    assert "nothing to judge" in _refusal(*words)

@@ -171,3 +171,19 @@ def test_memory_stays_small_on_a_full_scan(outliner: Builtin) -> None:
     tracemalloc.stop()
     assert anatomy.lesions.max() == 3
     assert peak < 600e6
+
+
+@pytest.mark.parametrize(
+    ("outside", "tumour", "told"), [(0, 90, False), (2, 8, False), (3, 27, True), (3, 28, False), (10, 90, True)]
+)
+def test_tumour_beyond_the_first_outline_is_told(outside: int, tumour: int, told: bool) -> None:
+    """From 3 ml and a tenth of the tumour on; voxels of 1 ml. `tumour` lies inside, `outside` beyond."""
+    from hepar.segment.builtin import _missed
+
+    lesions = np.zeros((5, 5, 5), np.uint16)
+    lesions.flat[: outside + tumour] = 1
+    beyond = np.zeros(lesions.shape, bool)
+    beyond.flat[:outside] = True
+    notices = _missed(beyond, lesions, Geometry((5, 5, 5), np.diag([10.0, 10.0, 10.0, 1.0])))
+    assert [n.code for n in notices] == (["liver_missed_tumour"] if told else [])
+    assert not told or f"{outside} ml of tumour" in notices[0].text

@@ -67,7 +67,7 @@ def curves(
     """Draw loss, Dice and learning rate of a run."""
     from hepar.learn.curve import draw_curves
 
-    typer.echo(str(draw_curves(run, output)))
+    typer.echo(str(draw_curves(run, _into(output))))
 
 
 @app.command()
@@ -95,6 +95,8 @@ def evaluate(
 
     read = read_recipe(_file(recipe))
     pairs = [_pair(text) for text in real or []]
+    if not cases and not pairs:
+        raise WrongCall("nothing to judge: --cases 0 and no --real; give one of them")
     if read.stage == "region":
         from hepar.learn.compare import score_networks
         from hepar.learn.region_evaluate import summary
@@ -215,7 +217,7 @@ def card(
     if output is None:
         typer.echo(written, nl=False)
     else:
-        output.write_text(written, encoding="utf-8", newline="\n")
+        _into(output).write_text(written, encoding="utf-8", newline="\n")
 
 
 class _Steps:
@@ -240,6 +242,14 @@ def _torch() -> None:
 def _file(path: Path) -> Path:
     if not path.is_file():
         raise WrongCall(f"{path} is no file; give the path of one")
+    return path
+
+
+def _into(path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongCall(f"{path.parent} cannot be made ({error.strerror}); give another place to write to") from None
     return path
 
 

@@ -16,7 +16,17 @@ def draw_curves(run: Path, target: Path) -> Path:
     log = run / "log.jsonl"
     if not log.is_file():
         raise WrongCall(f"{run.name} holds no log.jsonl; give the folder of a training run")
-    rows = [json.loads(line) for line in log.read_text().splitlines() if line]
+    rows = []
+    for number, line in enumerate(log.read_text(errors="replace").splitlines(), 1):
+        try:
+            entry = json.loads(line) if line else None
+        except ValueError:
+            entry = line
+        if entry is None:
+            continue
+        if not isinstance(entry, dict) or "min" not in entry:
+            raise WrongCall(f"{run.name}/log.jsonl, line {number}, is no entry of a log; remove the line")
+        rows.append(entry)
     if not rows:
         raise WrongCall(f"{run.name}: nothing is logged yet; wait for 20 steps")
     import matplotlib

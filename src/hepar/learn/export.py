@@ -47,11 +47,17 @@ def export(state_file: Path, folder: Path, recipe: Recipe) -> Path:
 
     Input `image` [1, channels, D, H, W] float32, output `logits` [1, classes, D, H, W]; D, H, W are free multiples of
     16. The weights of the region network are stored in half precision (and used in single): half the file, logits
-    within 0.05. Raises WrongCall where the run was last trained with another recipe than this one.
+    within 0.05. Raises WrongCall where the file is no state of a run, or of one last trained with another recipe.
     """
     import onnx
 
-    state = torch.load(state_file, weights_only=True, map_location="cpu")
+    try:
+        state = dict(torch.load(state_file, weights_only=True, map_location="cpu"))
+    except Exception as error:  # of pickle, zipfile or torch, by what the file is
+        raise WrongCall(f"{state_file.name} is no state of a training run; train again, or give another run") from error
+    lacking = [key for key in ("mean", "recipe", "widths", "blocks", "step", "seconds") if key not in state]
+    if lacking:
+        raise WrongCall(f"{state_file.name} lacks {', '.join(lacking)}; give the state that `hepar learn train` saved")
     stage = state.get("stage", "organs")
     if stage != recipe.stage:
         raise WrongCall(f"the run is of stage {stage}, the recipe of stage {recipe.stage}; give the run's own recipe")

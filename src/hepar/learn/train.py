@@ -75,7 +75,10 @@ def train(recipe: Recipe, run: Path, *, threads: int = 2, device: str = "cpu", s
         raise WrongCall(f"device {device!r}; needed cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise WrongCall("device cuda, but torch finds no GPU here; train with --device cpu")
-    run.mkdir(parents=True, exist_ok=True)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongCall(f"the folder {run} cannot be made ({error.strerror}); give another --run") from None
     saved = run / "state.pt"
     state = torch.load(saved, weights_only=True, map_location="cpu") if saved.exists() else None
     trainer = Trainer(recipe, state, device=device)
