@@ -276,5 +276,7 @@ def test_damaged_runs_and_impossible_places_are_wrong_calls(tmp_path: Path) -> N
     blocked = run / "log.jsonl" / "deeper"
     assert "cannot be made" in _refusal("card", "-o", blocked / "card.md")
     assert "cannot be made" in _refusal("train", recipe, "--run", blocked)
+    torch.save(dict.fromkeys(("mean", "recipe", "widths", "blocks", "step", "seconds"), 0), run / "state.pt")
+    assert "cannot be made" in _refusal("export", recipe, "--run", run, "-o", blocked)
     words = ("evaluate", recipe, "--network", run / "region.onnx", "--cases", "0")
     assert "nothing to judge" in _refusal(*words)

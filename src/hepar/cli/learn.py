@@ -57,14 +57,14 @@ def export(
     state = run / "state.pt"
     if not state.is_file():
         raise WrongCall(f"{run.name} holds no state.pt; train first, or give the folder of a training run")
-    typer.echo(str(write(state, output, read)))
+    typer.echo(str(write(state, _into(output / state.name).parent, read)))
 
 
 @app.command()
 def curves(
     run: Run, output: Annotated[Path, typer.Option("-o", "--output", help="SVG file to write.")]
 ) -> None:  # fmt: skip
-    """Draw loss, Dice and learning rate of a run."""
+    """Draw the loss and Dice of a run, and how its watched cases fare."""
     from hepar.learn.curve import draw_curves
 
     typer.echo(str(draw_curves(run, _into(output))))

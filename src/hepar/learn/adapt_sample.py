@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import torch
@@ -18,14 +17,13 @@ from hepar.record import Geometry, Organ, OrganMap, Volume
 from hepar.segment.grid import model_geometry, onto_model, onto_native
 from hepar.segment.liver import liver_parts
 from hepar.segment.place import native_box
-from hepar.segment.region import LIMIT, region_input
+from hepar.segment.region import LIMIT, SLOTS, region_input
 from hepar.segment.region import SPACING_MM as REGION_SPACING_MM
 from hepar.segment.settings import SegmentSettings
 
 _MARGIN_MM = 30.0
 _ON_LESION = 0.7
 _PORTAL = 3
-_SLOTS: Final = {"native": 0, "arterial": 1, "portal_venous": 2, "delayed": 3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +111,7 @@ def draw_site(volume: SiteVolume, shape: tuple[int, int, int], rng: np.random.Ge
     for slot in range(len(image)):
         if not volume.image[slot].any():
             continue
-        if slot != _SLOTS["portal_venous"] and rng.random() < 0.3:
+        if slot != SLOTS["portal_venous"] and rng.random() < 0.3:
             image[slot] = 0
             continue
         phases.append(slot)

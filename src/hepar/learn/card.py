@@ -92,10 +92,11 @@ def _described(folder: Path, name: str) -> dict[str, Any]:
     if not about.is_file() or not file.is_file():
         raise WrongCall(f"the folder of weights holds no {name}.onnx and {name}.json; export the network first")
     try:
-        read: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
-        read["sha256"], read["training"]["steps"], read["parameters"]
-    except (ValueError, KeyError, TypeError):
-        raise WrongCall(f"{about.name} is no description of an exported network; export it again") from None
+        read = json.loads(about.read_text(encoding="utf-8"))
+    except ValueError:
+        read = None
+    if not isinstance(read, dict) or not {"sha256", "parameters", "training"} <= read.keys():
+        raise WrongCall(f"{about.name} is no description of an exported network; export it again")
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     if found != read["sha256"]:
         raise Refused(f"{name}.onnx has the hash {found[:12]}, its description {read['sha256'][:12]}; export it again")

@@ -18,12 +18,12 @@ def draw_curves(run: Path, target: Path) -> Path:
         raise WrongCall(f"{run.name} holds no log.jsonl; give the folder of a training run")
     rows = []
     for number, line in enumerate(log.read_text(errors="replace").splitlines(), 1):
-        try:
-            entry = json.loads(line) if line else None
-        except ValueError:
-            entry = line
-        if entry is None:
+        if not line:
             continue
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
         if not isinstance(entry, dict) or "min" not in entry:
             raise WrongCall(f"{run.name}/log.jsonl, line {number}, is no entry of a log; remove the line")
         rows.append(entry)
